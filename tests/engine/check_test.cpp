@@ -1,0 +1,38 @@
+#include "engine/core/check.h"
+
+#include <gtest/gtest.h>
+
+namespace ito {
+namespace {
+
+TEST(Check, NamesRuleAndValues) {
+  try {
+    ITO_CHECK(1 == 2, ShapeError, "channels must divide by groups", kv("C", 130), kv("x", 0.5));
+    FAIL() << "did not throw";
+  } catch (const ShapeError& e) {
+    EXPECT_STREQ(e.what(), "channels must divide by groups (C=130, x=0.5)");
+  }
+}
+
+TEST(Check, UserErrorCarriesCodeAndFix) {
+  try {
+    fail(ErrorCode::file_truncated, "a\x1b.idx", "has 3 bytes, needs 16", "copy it again");
+    FAIL() << "did not throw";
+  } catch (const UserError& e) {
+    EXPECT_EQ(exit_code_of(e.code()), 3);
+    EXPECT_STREQ(e.what(), "a\\x1B.idx: has 3 bytes, needs 16; fix: copy it again");
+  }
+}
+
+TEST(Check, EscapesControlsAndBrokenUtf8ButKeepsText) {
+  EXPECT_EQ(escaped("gr\xc3\xb6\xc3\x9f"
+                    "e"),
+            "gr\xc3\xb6\xc3\x9f"
+            "e");
+  EXPECT_EQ(escaped("a\nb\x7f"), "a\\x0Ab\\x7F");
+  EXPECT_EQ(escaped("\xc3"), "\\xC3");
+  EXPECT_EQ(escaped("\xc2\x9b"), "\\xC2\\x9B");
+}
+
+}  // namespace
+}  // namespace ito
