@@ -24,7 +24,8 @@ function(ito_configure target)
     CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
   if(ITO_DEVELOPER)
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Werror)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Werror
+      -Wno-missing-field-initializers)  # designated initialisers leave defaults on purpose
   endif()
   if(ITO_SANITIZE)
     target_compile_options(${target} PRIVATE

@@ -1,0 +1,42 @@
+// Bytes on a device. Storage knows neither shape nor dtype.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "engine/core/device.h"
+
+namespace ito {
+
+class Storage {
+ public:
+  /// From the caching allocator; uninitialised.
+  static std::shared_ptr<Storage> allocate(size_t bytes, Device device);
+  /// A view of memory that somebody else owns; `owner` is kept alive with it.
+  static std::shared_ptr<Storage> borrow(void* data, size_t bytes, Device device,
+                                         std::shared_ptr<void> owner = nullptr);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+  /// Counts in-place writes; the tape compares it, so that a saved tensor modified later is an
+  /// error and not a wrong gradient.
+  uint32_t version() const { return version_; }
+  void bump_version() { ++version_; }
+
+ private:
+  Storage() = default;
+
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+  Device device_;
+  uint32_t version_ = 0;
+  bool owned_ = false;
+  std::shared_ptr<void> owner_;
+};
+
+}  // namespace ito

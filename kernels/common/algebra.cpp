@@ -1,0 +1,22 @@
+// What the tape needs of ops: see Algebra in engine/autograd/op_info.h.
+#include "engine/autograd/autograd.h"
+#include "kernels/binary/op.h"
+#include "kernels/common/define_op.h"
+#include "kernels/reduce/op.h"
+#include "kernels/reshape/op.h"
+
+namespace ito {
+namespace {
+
+Tensor identity(const Tensor& x) { return ops::reshape(x, x.shape()); }
+
+void accumulate(const Tensor& target, const Tensor& value) {
+  const NoGradScope off;
+  target.copy_from(ops::add(target.detach(), value));
+}
+
+}  // namespace
+
+const Algebra kAlgebra = {&identity, &ops::add, &ops::sum_to, &accumulate};
+
+}  // namespace ito

@@ -1,0 +1,358 @@
+// Two passes over x: statistics, then normalise and activate. Work is cut into (sample, slab of
+// pixels) pieces of a fixed size; a slab's per-channel means and centred sums of squares are merged
+// in order by the pairwise formula of Chan, Golub & LeVeque (1983), so nothing ever subtracts two
+// large squares.
+#include "kernels/group_norm_silu/cpu.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/core/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/group_norm_silu/cpu.cpp"
+#include "hwy/foreach_target.h"
+#include "kernels/common/simd-inl.h"
+#include "kernels/common/simd_math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ito {
+namespace HWY_NAMESPACE {
+
+constexpr int64_t kBlock = 16;  // pixels whose mean and squares are taken together, from L1
+
+int64_t slab_pixels(const GroupNormParams& p) {
+  const int64_t pixels = std::max<int64_t>((1 << 16) / p.channels, 1);
+  return (pixels + kBlock - 1) / kBlock * kBlock;
+}
+int64_t slabs_of(const GroupNormParams& p) {
+  const int64_t size = slab_pixels(p);
+  return (p.pixels + size - 1) / size;
+}
+
+/// Calls body(c, n) for vectors of channels; n == Lanes(d) except perhaps for the last.
+template <class D, class Body>
+HWY_INLINE void for_channels(D d, int64_t channels, Body body) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t c = 0; c < channels; c += lanes) body(c, std::min(lanes, channels - c));
+}
+
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_some(D d, const T* p, int64_t n) {
+  return n == static_cast<int64_t>(hn::Lanes(d)) ? load(d, p)
+                                                 : load_n(d, p, static_cast<size_t>(n));
+}
+template <class D, class V, class T>
+HWY_INLINE void store_some(D d, V v, T* p, int64_t n) {
+  if (n == static_cast<int64_t>(hn::Lanes(d))) {
+    store(d, v, p);
+  } else {
+    store_n(d, v, p, static_cast<size_t>(n));
+  }
+}
+
+/// Mean and centred sum of squares of each channel over `pixels` pixels: mean[C], m2[C].
+template <class T, class A = Acc<T>>
+void slab_moments(const T* x, int64_t pixels, int64_t channels, A* mean, A* m2) {
+  const Tag<T> d;
+  for_channels(d, channels, [&](int64_t c, int64_t n) HWY_ATTR {
+    auto total_mean = hn::Zero(d), total_m2 = hn::Zero(d);
+    for (int64_t first = 0; first < pixels; first += kBlock) {
+      const int64_t count = std::min(kBlock, pixels - first);
+      const T* px = x + first * channels + c;
+      auto sum = hn::Zero(d);
+      for (int64_t i = 0; i < count; ++i) sum = hn::Add(sum, load_some(d, px + i * channels, n));
+      const auto block_mean = hn::Mul(sum, hn::Set(d, A(1) / static_cast<A>(count)));
+      auto squares = hn::Zero(d);
+      for (int64_t i = 0; i < count; ++i) {
+        const auto diff = hn::Sub(load_some(d, px + i * channels, n), block_mean);
+        squares = hn::MulAdd(diff, diff, squares);
+      }
+      const A before = static_cast<A>(first), after = static_cast<A>(first + count);
+      const auto delta = hn::Sub(block_mean, total_mean);
+      total_mean = hn::MulAdd(delta, hn::Set(d, static_cast<A>(count) / after), total_mean);
+      const auto cross =
+          hn::Mul(hn::Mul(delta, delta), hn::Set(d, before * static_cast<A>(count) / after));
+      total_m2 = hn::Add(total_m2, hn::Add(squares, cross));
+    }
+    store_some(d, total_mean, mean + c, n);
+    store_some(d, total_m2, m2 + c, n);
+  });
+}
+
+/// Statistics of one sample's groups from the moments of its slabs [slabs, 2, C].
+template <class T, class A = Acc<T>>
+void merge_moments(const GroupNormParams& p, const A* moments, const T* shift, A* stats) {
+  const int64_t slabs = slabs_of(p), size = slab_pixels(p), d = p.channels_per_group();
+  for (int64_t g = 0; g < p.groups; ++g) {
+    double count = 0, mean = 0, m2 = 0;
+    for (int64_t c = g * d; c < (g + 1) * d; ++c) {
+      for (int64_t s = 0; s < slabs; ++s) {
+        const A* slab = moments + s * 2 * p.channels;
+        const auto n = static_cast<double>(std::min(size, p.pixels - s * size));
+        const double value =
+            static_cast<double>(slab[c]) + (shift != nullptr ? static_cast<double>(shift[c]) : 0.0);
+        const double delta = value - mean;
+        mean += delta * n / (count + n);
+        m2 += static_cast<double>(slab[p.channels + c]) + delta * delta * count * n / (count + n);
+        count += n;
+      }
+    }
+    stats[2 * g] = static_cast<A>(mean);
+    stats[2 * g + 1] = static_cast<A>(1 / std::sqrt(m2 / count + p.eps));
+  }
+}
+
+/// Per-channel numbers of one sample: u - mu = x - centre, z = (x - centre) * scale + bias.
+template <class A>
+struct Channels {
+  A *centre, *scale, *bias, *rstd;
+};
+
+template <class T, class A = Acc<T>>
+void fill_channels(const GroupNormParams& p, const T* w, const T* b, const T* shift, const A* stats,
+                   const Channels<A>& k) {
+  const int64_t d = p.channels_per_group();
+  for (int64_t c = 0; c < p.channels; ++c) {
+    const A mean = stats[2 * (c / d)], rstd = stats[2 * (c / d) + 1];
+    k.centre[c] = mean - (shift != nullptr ? static_cast<A>(shift[c]) : A(0));
+    k.scale[c] = static_cast<A>(w[c]) * rstd;
+    k.bias[c] = static_cast<A>(b[c]);
+    k.rstd[c] = rstd;
+  }
+}
+
+template <class A>
+Channels<A> channels_at(A* base, int64_t sample, int64_t c) {
+  A* p = base + sample * 4 * c;
+  return {p, p + c, p + 2 * c, p + 3 * c};
+}
+
+template <class T, class A = Acc<T>>
+void apply_slab(const GroupNormParams& p, const T* x, T* y, int64_t pixels, const Channels<A>& k) {
+  const Tag<T> d;
+  for (int64_t i = 0; i < pixels; ++i) {
+    const T* px = x + i * p.channels;
+    T* py = y + i * p.channels;
+    for_channels(d, p.channels, [&](int64_t c, int64_t n) HWY_ATTR {
+      const auto centred = hn::Sub(load_some(d, px + c, n), load_some(d, k.centre + c, n));
+      const auto z = hn::MulAdd(centred, load_some(d, k.scale + c, n), load_some(d, k.bias + c, n));
+      store_some(d, p.activation == 0 ? silu(d, z) : z, py + c, n);
+    });
+  }
+}
+
+/// Runs body(sample, slab, first pixel, pixels) over all pieces.
+template <class Body>
+void for_slabs(const GroupNormParams& p, Body body) {
+  const int64_t slabs = slabs_of(p), size = slab_pixels(p);
+  parallel_for(p.samples * slabs, [&](int64_t task) {
+    const int64_t sample = task / slabs, slab = task % slabs, first = slab * size;
+    body(sample, slab, first, std::min(size, p.pixels - first));
+  });
+}
+
+template <class T>
+void forward(Launch& launch, const GroupNormParams& p, const GroupNormForward<T>& t) {
+  using A = Acc<T>;
+  const int64_t c = p.channels, slabs = slabs_of(p), image = p.pixels * c;
+  A* moments = launch.scratch<A>(p.samples * slabs * 2 * c);
+  A* channels = launch.scratch<A>(p.samples * 4 * c);
+  for_slabs(p, [&](int64_t n, int64_t slab, int64_t first, int64_t pixels) {
+    A* m = moments + (n * slabs + slab) * 2 * c;
+    slab_moments(t.x + n * image + first * c, pixels, c, m, m + c);
+  });
+  parallel_for(p.samples, [&](int64_t n) {
+    const T* shift = t.shift != nullptr ? t.shift + n * c : nullptr;
+    A* stats = t.stats + n * p.groups * 2;
+    merge_moments(p, moments + n * slabs * 2 * c, shift, stats);
+    fill_channels(p, t.w, t.b, shift, stats, channels_at(channels, n, c));
+  });
+  for_slabs(p, [&](int64_t n, int64_t, int64_t first, int64_t pixels) {
+    const int64_t at = n * image + first * c;
+    apply_slab(p, t.x + at, t.y + at, pixels, channels_at(channels, n, c));
+  });
+}
+
+/// dz = gy * act'(z) for one vector.
+template <class D, class V>
+HWY_INLINE V activation_gradient(D d, int activation, V gy, V z) {
+  if (activation != 0) return gy;
+  const V one = hn::Set(d, 1);
+  const V s = sigmoid(d, z);
+  return hn::Mul(gy, hn::Mul(s, hn::MulAdd(z, hn::Sub(one, s), one)));
+}
+
+/// Sums over the slab's pixels of dz, dz * xhat and xhat, per channel: sums [3, C].
+template <class T, class A = Acc<T>>
+void slab_sums(const GroupNormParams& p, const T* gy, const T* x, int64_t pixels,
+               const Channels<A>& k, A* sums) {
+  const Tag<T> d;
+  for_channels(d, p.channels, [&](int64_t c, int64_t n) HWY_ATTR {
+    const auto centre = load_some(d, k.centre + c, n), scale = load_some(d, k.scale + c, n);
+    const auto bias = load_some(d, k.bias + c, n), rstd = load_some(d, k.rstd + c, n);
+    auto s_dz = hn::Zero(d), s_dzx = hn::Zero(d), s_x = hn::Zero(d);
+    for (int64_t i = 0; i < pixels; ++i) {
+      const auto centred = hn::Sub(load_some(d, x + i * p.channels + c, n), centre);
+      const auto z = hn::MulAdd(centred, scale, bias);
+      const auto dz =
+          activation_gradient(d, p.activation, load_some(d, gy + i * p.channels + c, n), z);
+      const auto xhat = hn::Mul(centred, rstd);
+      s_dz = hn::Add(s_dz, dz);
+      s_dzx = hn::MulAdd(dz, xhat, s_dzx);
+      s_x = hn::Add(s_x, xhat);
+    }
+    store_some(d, s_dz, sums + c, n);
+    store_some(d, s_dzx, sums + p.channels + c, n);
+    store_some(d, s_x, sums + 2 * p.channels + c, n);
+  });
+}
+
+/// gx = rstd (w dz - A - xhat B) with the group means A of w dz and B of w dz xhat (a_b [2, C]).
+template <class T, class A = Acc<T>>
+void input_gradient_slab(const GroupNormParams& p, const T* gy, const T* x, T* gx, int64_t pixels,
+                         const Channels<A>& k, const A* a_b) {
+  const Tag<T> d;
+  for (int64_t i = 0; i < pixels; ++i) {
+    const int64_t at = i * p.channels;
+    for_channels(d, p.channels, [&](int64_t c, int64_t n) HWY_ATTR {
+      const auto scale = load_some(d, k.scale + c, n), rstd = load_some(d, k.rstd + c, n);
+      const auto centred = hn::Sub(load_some(d, x + at + c, n), load_some(d, k.centre + c, n));
+      const auto z = hn::MulAdd(centred, scale, load_some(d, k.bias + c, n));
+      const auto dz = activation_gradient(d, p.activation, load_some(d, gy + at + c, n), z);
+      const auto ra = hn::Mul(rstd, load_some(d, a_b + c, n));
+      const auto rb = hn::Mul(hn::Mul(rstd, rstd), load_some(d, a_b + p.channels + c, n));
+      store_some(d, hn::Sub(hn::MulSub(scale, dz, ra), hn::Mul(centred, rb)), gx + at + c, n);
+    });
+  }
+}
+
+/// Adds up the slabs of one sample into totals [3, C], and the group means A, B into a_b [2, C].
+template <class T, class A = Acc<T>>
+void finish_sums(const GroupNormParams& p, const A* slab_totals, const T* w, A* totals, A* a_b) {
+  const int64_t c3 = 3 * p.channels, d = p.channels_per_group();
+  std::copy_n(slab_totals, c3, totals);
+  for (int64_t s = 1; s < slabs_of(p); ++s) {
+    for (int64_t i = 0; i < c3; ++i) totals[i] += slab_totals[s * c3 + i];
+  }
+  for (int64_t g = 0; g < p.groups; ++g) {
+    double a = 0, b = 0;
+    for (int64_t c = g * d; c < (g + 1) * d; ++c) {
+      a += static_cast<double>(w[c]) * static_cast<double>(totals[c]);
+      b += static_cast<double>(w[c]) * static_cast<double>(totals[p.channels + c]);
+    }
+    for (int64_t c = g * d; c < (g + 1) * d; ++c) {
+      a_b[c] = static_cast<A>(a / static_cast<double>(p.group_size()));
+      a_b[p.channels + c] = static_cast<A>(b / static_cast<double>(p.group_size()));
+    }
+  }
+}
+
+template <class T, class A = Acc<T>>
+void parameter_gradients(const GroupNormParams& p, const GroupNormBackward<T>& t, const A* totals,
+                         const A* a_b) {
+  const int64_t channels = p.channels, d = p.channels_per_group();
+  for (int64_t c = 0; c < channels; ++c) {
+    A gb = 0, gw = 0;
+    for (int64_t n = 0; n < p.samples; ++n) {
+      const A* s = totals + n * 3 * channels;
+      gb += s[c];
+      gw += s[channels + c];
+      if (t.gshift == nullptr) continue;
+      const A rstd = t.stats[2 * (n * p.groups + c / d) + 1];
+      const A* ab = a_b + n * 2 * channels;
+      t.gshift[n * channels + c] =
+          static_cast<T>(rstd * (static_cast<A>(t.w[c]) * s[c] - static_cast<A>(p.pixels) * ab[c] -
+                                 ab[channels + c] * s[2 * channels + c]));
+    }
+    if (t.gb != nullptr) t.gb[c] = static_cast<T>(gb);
+    if (t.gw != nullptr) t.gw[c] = static_cast<T>(gw);
+  }
+}
+
+template <class T>
+void backward(Launch& launch, const GroupNormParams& p, const GroupNormBackward<T>& t) {
+  using A = Acc<T>;
+  const int64_t c = p.channels, slabs = slabs_of(p), image = p.pixels * c;
+  A* channels = launch.scratch<A>(p.samples * 4 * c);
+  A* slab_totals = launch.scratch<A>(p.samples * slabs * 3 * c);
+  A* totals = launch.scratch<A>(p.samples * 3 * c);
+  A* a_b = launch.scratch<A>(p.samples * 2 * c);
+  parallel_for(p.samples, [&](int64_t n) {
+    const T* shift = t.shift != nullptr ? t.shift + n * c : nullptr;
+    fill_channels(p, t.w, t.b, shift, t.stats + n * p.groups * 2, channels_at(channels, n, c));
+  });
+  for_slabs(p, [&](int64_t n, int64_t slab, int64_t first, int64_t pixels) {
+    const int64_t at = n * image + first * c;
+    slab_sums(p, t.gy + at, t.x + at, pixels, channels_at(channels, n, c),
+              slab_totals + (n * slabs + slab) * 3 * c);
+  });
+  parallel_for(p.samples, [&](int64_t n) {
+    finish_sums(p, slab_totals + n * slabs * 3 * c, t.w, totals + n * 3 * c, a_b + n * 2 * c);
+  });
+  parameter_gradients(p, t, totals, a_b);
+  if (t.gx == nullptr) return;
+  for_slabs(p, [&](int64_t n, int64_t, int64_t first, int64_t pixels) {
+    const int64_t at = n * image + first * c;
+    input_gradient_slab(p, t.gy + at, t.x + at, t.gx + at, pixels, channels_at(channels, n, c),
+                        a_b + n * 2 * c);
+  });
+}
+
+void forward_f32(Launch& l, const GroupNormParams& p, const GroupNormForward<float>& t) {
+  forward(l, p, t);
+}
+void forward_bf16(Launch& l, const GroupNormParams& p, const GroupNormForward<BFloat16>& t) {
+  forward(l, p, t);
+}
+void forward_f64(Launch& l, const GroupNormParams& p, const GroupNormForward<double>& t) {
+  forward(l, p, t);
+}
+void backward_f32(Launch& l, const GroupNormParams& p, const GroupNormBackward<float>& t) {
+  backward(l, p, t);
+}
+void backward_bf16(Launch& l, const GroupNormParams& p, const GroupNormBackward<BFloat16>& t) {
+  backward(l, p, t);
+}
+void backward_f64(Launch& l, const GroupNormParams& p, const GroupNormBackward<double>& t) {
+  backward(l, p, t);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ito
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ito {
+
+HWY_EXPORT(forward_f32);
+HWY_EXPORT(forward_bf16);
+HWY_EXPORT(forward_f64);
+HWY_EXPORT(backward_f32);
+HWY_EXPORT(backward_bf16);
+HWY_EXPORT(backward_f64);
+
+void group_norm_silu_cpu(Launch& l, const GroupNormParams& p, const GroupNormForward<float>& t) {
+  HWY_DYNAMIC_DISPATCH(forward_f32)(l, p, t);
+}
+void group_norm_silu_cpu(Launch& l, const GroupNormParams& p, const GroupNormForward<BFloat16>& t) {
+  HWY_DYNAMIC_DISPATCH(forward_bf16)(l, p, t);
+}
+void group_norm_silu_cpu(Launch& l, const GroupNormParams& p, const GroupNormForward<double>& t) {
+  HWY_DYNAMIC_DISPATCH(forward_f64)(l, p, t);
+}
+void group_norm_silu_backward_cpu(Launch& l, const GroupNormParams& p,
+                                  const GroupNormBackward<float>& t) {
+  HWY_DYNAMIC_DISPATCH(backward_f32)(l, p, t);
+}
+void group_norm_silu_backward_cpu(Launch& l, const GroupNormParams& p,
+                                  const GroupNormBackward<BFloat16>& t) {
+  HWY_DYNAMIC_DISPATCH(backward_bf16)(l, p, t);
+}
+void group_norm_silu_backward_cpu(Launch& l, const GroupNormParams& p,
+                                  const GroupNormBackward<double>& t) {
+  HWY_DYNAMIC_DISPATCH(backward_f64)(l, p, t);
+}
+
+}  // namespace ito
+#endif
