@@ -1,0 +1,88 @@
+#include "engine/io/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include "engine/core/check.h"
+
+namespace ito {
+
+namespace {
+
+[[noreturn]] void fail_write(const std::filesystem::path& path, const char* what, int error) {
+  const char* fix = error == ENOSPC || error == EDQUOT ? "free space on that disk"
+                    : error == EACCES || error == EPERM || error == EROFS
+                        ? "choose a folder that you may write to"
+                    : error == ENOENT || error == ENOTDIR ? "create the folder first"
+                    : error == EISDIR ? "choose another name, this one is a folder"
+                                      : "check the disk, or choose another folder";
+  fail(ErrorCode::write_failed, path.string(),
+       std::string(what) + ": " + std::generic_category().message(error), fix);
+}
+
+/// A file that exists only until it is renamed: the destructor closes and removes it.
+class Temporary {
+ public:
+  explicit Temporary(const std::filesystem::path& target) : target_(target), path_(target) {
+    static std::atomic<unsigned> counter{0};
+    path_ += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) fail_write(target_, "cannot create a file beside it", errno);
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    if (!renamed_) ::unlink(path_.c_str());
+  }
+
+  void write(std::span<const uint8_t> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail_write(target_, "cannot write", errno);
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+  }
+
+  void commit() {
+    if (::fsync(descriptor_) != 0) fail_write(target_, "cannot sync", errno);
+    const int closed = ::close(descriptor_);
+    descriptor_ = -1;
+    if (closed != 0) fail_write(target_, "cannot close", errno);
+    if (::rename(path_.c_str(), target_.c_str()) != 0) fail_write(target_, "cannot rename", errno);
+    renamed_ = true;
+  }
+
+ private:
+  const std::filesystem::path& target_;
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  bool renamed_ = false;
+};
+
+/// Makes the rename itself durable. File systems that cannot sync a folder say EINVAL.
+void sync_folder_of(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;  // a folder that may be written but not listed
+  const int error = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  if (error != 0 && error != EINVAL) fail_write(path, "cannot sync its folder", error);
+}
+
+}  // namespace
+
+void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
+  Temporary file(path);
+  file.write(bytes);
+  file.commit();
+  sync_folder_of(path);
+}
+
+}  // namespace ito

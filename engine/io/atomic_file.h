@@ -1,0 +1,17 @@
+// Output files that are either whole or absent: readers and interrupted runs never see half a file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+namespace ito {
+
+/// Writes `bytes` to a temporary sibling, syncs it, renames it to `path` and syncs the folder. A
+/// file that was there stays as it is until the rename, which replaces it in one step (a symbolic
+/// link is replaced, not followed). The folder must exist.
+/// Throws UserError write_failed, the temporary removed and the old file untouched. Thread-safe. A
+/// process that is killed leaves at most a `<name>.tmp-<pid>-<n>` behind.
+void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+
+}  // namespace ito

@@ -1,0 +1,23 @@
+// The section `data` of a configuration.
+#pragma once
+
+#include <string>
+
+namespace ito::data {
+
+/// Which data set to open and how batches of it are made. Keys are the names of the fields.
+struct DataConfig {
+  std::string name = "digits";          ///< one of dataset_names()
+  std::string path = "";                ///< folder or file; not used by the generated sets
+  int image_size = 0;                   ///< height = width in pixels; 0: the size that the set has
+  int channels = 0;                     ///< 1 grey or 3 RGB; 0: what the set has
+  bool centered = false;                ///< images in [-1, 1] instead of [0, 1]
+  bool random_flip = false;             ///< mirror left-right with probability 1/2
+  bool uniform_dequantization = false;  ///< x = (255 x + u) / 256 with u uniform in [0, 1)
+  int classes = 0;                      ///< number of classes; 0: what the set has
+
+  /// Throws UserError bad_value naming the key that is out of range.
+  void validate() const;
+};
+
+}  // namespace ito::data

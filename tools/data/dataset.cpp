@@ -1,0 +1,161 @@
+#include "tools/data/dataset.h"
+
+#include <algorithm>
+#include <array>
+
+#include "engine/core/check.h"
+#include "tools/data/digits.h"
+#include "tools/data/idx.h"
+#include "tools/data/planar.h"
+#include "tools/data/toys.h"
+
+namespace ito::data {
+
+namespace {
+
+constexpr std::array<std::string_view, 11> kNames = {
+    "digits", "swiss_roll", "two_moons",     "checkerboard", "gaussians8", "pinwheel",
+    "spiral", "mnist",      "fashion_mnist", "cifar10",      "planar"};
+
+// The generated sets are part of what a run means, so their seeds never change. Train and test are
+// different draws.
+constexpr uint64_t seed_of(Split split) { return split == Split::train ? 1931 : 1944; }
+
+/// Zero-pads images on all sides alike.
+void pad(Dataset::Content& content, int size) {
+  const ImageShape from = content.shape;
+  const ImageShape to{size, size, from.channels};
+  const size_t count = content.pixels.size() / from.numel();
+  const size_t row = size_t(from.width) * size_t(from.channels);
+  const size_t top = size_t(to.height - from.height) / 2;
+  const size_t left = size_t(to.width - from.width) / 2;
+  std::vector<uint8_t> padded(count * to.numel(), 0);
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t y = 0; y < size_t(from.height); ++y) {
+      const size_t target = ((i * size_t(size) + top + y) * size_t(size) + left);
+      std::copy_n(content.pixels.data() + i * from.numel() + y * row, row,
+                  padded.data() + target * size_t(to.channels));
+    }
+  }
+  content.pixels = std::move(padded);
+  content.shape = to;
+}
+
+Dataset::Content open_digits(const DataConfig& config, Split split) {
+  const int size = config.image_size == 0 ? 16 : config.image_size;
+  if (size < kMinDigitSize || size > kMaxDigitSize) {
+    fail(ErrorCode::bad_value, "data.image_size", "is " + std::to_string(size),
+         "digits are drawn with 12 to 64 pixels a side");
+  }
+  return make_digits(seed_of(split), split == Split::train ? 8192 : 1024, size,
+                     config.channels == 0 ? 1 : config.channels);
+}
+
+Dataset::Content open_file_set(const DataConfig& config, Split split) {
+  if (config.path.empty()) {
+    fail(ErrorCode::bad_value, "data.path", "is empty",
+         "set it to the folder or file of " + config.name);
+  }
+  const int classes = config.classes == 0 ? 10 : config.classes;
+  if (config.name == "cifar10") return read_planar(config.path, split, 32, classes);
+  if (config.name == "planar") {
+    if (config.image_size == 0) {
+      fail(ErrorCode::bad_value, "data.image_size", "is 0",
+           "planar files do not say their size: set it");
+    }
+    return read_planar(config.path, split, config.image_size, classes);
+  }
+  Dataset::Content content = read_idx(config.path, split, classes);
+  if (config.image_size == 32 && content.shape == ImageShape{28, 28, 1}) pad(content, 32);
+  return content;
+}
+
+/// What the configuration asks for must be what the set has.
+void check_against(const DataConfig& config, const Dataset::Content& content) {
+  const bool file = !config.path.empty();
+  const auto expect = [&](const char* key, int asked, int has, const char* what) {
+    if (asked == 0 || asked == has) return;
+    fail(file ? ErrorCode::file_mismatch : ErrorCode::bad_value, file ? config.path : key,
+         config.name + " has " + std::to_string(has) + " " + what + ", " + key + " asks for " +
+             std::to_string(asked),
+         std::string("set ") + key + " = " + std::to_string(has));
+  };
+  if (content.points.empty()) {
+    expect("data.image_size", config.image_size, content.shape.height, "rows");
+    expect("data.image_size", config.image_size, content.shape.width, "columns");
+    expect("data.channels", config.channels, content.shape.channels, "channels");
+  }
+  expect("data.classes", config.classes, content.classes, "classes");
+}
+
+}  // namespace
+
+Dataset::Dataset(Content content) : content_(std::move(content)) {
+  const size_t each = content_.shape.numel();
+  const size_t total = std::max(content_.pixels.size(), content_.points.size());
+  ITO_CHECK(content_.pixels.empty() != content_.points.empty(), ValueError,
+            "a data set has either pixels or points", kv("pixels", content_.pixels.size()),
+            kv("points", content_.points.size()));
+  ITO_CHECK(each > 0 && total % each == 0, ValueError, "a data set has whole samples",
+            kv("values", total), kv("per sample", each));
+  size_ = static_cast<int64_t>(total / each);
+  ITO_CHECK(
+      content_.labels.empty() ? content_.classes == 0 : content_.labels.size() == total / each,
+      ValueError, "a labelled data set has one label per sample",
+      kv("labels", content_.labels.size()), kv("samples", size_));
+}
+
+size_t Dataset::offset_of(int64_t i) const {
+  ITO_CHECK(i >= 0 && i < size_, ValueError, "sample index must lie in the data set", kv("i", i),
+            kv("size", size_));
+  return static_cast<size_t>(i) * content_.shape.numel();
+}
+
+int64_t Dataset::label(int64_t i) const {
+  offset_of(i);
+  return content_.labels.empty() ? 0 : content_.labels[static_cast<size_t>(i)];
+}
+
+std::span<const uint8_t> Dataset::pixels(int64_t i) const {
+  ITO_CHECK(has_bytes(), ValueError, "points have no pixels", kv("data set", name()));
+  return std::span(content_.pixels).subspan(offset_of(i), content_.shape.numel());
+}
+
+void Dataset::read(int64_t i, std::span<float> out) const {
+  const size_t offset = offset_of(i);
+  ITO_CHECK(out.size() == content_.shape.numel(), ValueError,
+            "the output must have one value per element", kv("out", out.size()),
+            kv("elements", content_.shape.numel()));
+  if (kind() == Kind::points) {
+    std::copy_n(content_.points.data() + offset, out.size(), out.data());
+    return;
+  }
+  const uint8_t* in = content_.pixels.data() + offset;
+  for (size_t k = 0; k < out.size(); ++k) out[k] = float(in[k]) / 255.0f;
+}
+
+std::span<const std::string_view> dataset_names() { return kNames; }
+
+std::unique_ptr<Dataset> open_dataset(const DataConfig& config, Split split) {
+  config.validate();
+  if (std::find(kNames.begin(), kNames.end(), config.name) == kNames.end()) {
+    std::string list;
+    for (const std::string_view name : kNames) list.append(list.empty() ? "" : ", ").append(name);
+    fail(ErrorCode::unknown_key, "data.name", "there is no data set \"" + config.name + "\"",
+         "choose one of " + list);
+  }
+  Dataset::Content content;
+  if (config.name == "digits") {
+    content = open_digits(config, split);
+  } else if (config.name == "mnist" || config.name == "fashion_mnist" || config.name == "cifar10" ||
+             config.name == "planar") {
+    content = open_file_set(config, split);
+  } else {
+    content = make_toy(config.name, seed_of(split), split == Split::train ? 32768 : 8192);
+  }
+  check_against(config, content);
+  content.name = config.name;
+  return std::make_unique<Dataset>(std::move(content));
+}
+
+}  // namespace ito::data
