@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "engine/core/check.h"
-#include "sde/nearest_name.h"
+#include "engine/core/nearest_name.h"
 #include "sde/sub_vp.h"
 #include "sde/ve.h"
 #include "sde/vp.h"

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "engine/core/check.h"
-#include "sde/nearest_name.h"
+#include "engine/core/nearest_name.h"
 
 namespace ito::samplers {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "engine/core/check.h"
 #include "sde/config.h"
-#include "sde/nearest_name.h"
+#include "engine/core/nearest_name.h"
 #include "sde/sub_vp.h"
 #include "sde/time_grid.h"
 #include "sde/ve.h"

@@ -1,4 +1,4 @@
-#include "sde/nearest_name.h"
+#include "engine/core/nearest_name.h"
 
 #include <algorithm>
 #include <numeric>
