@@ -49,6 +49,16 @@ void require(bool holds, std::string_view key, double value, std::string_view fi
 
 }  // namespace
 
+void SdeConfig::fields(Fields& f) {
+  f.section("sde");
+  f.add("name", &name, "ve, vp or subvp");
+  f.add("sigma_min", &sigma_min, "VE: noise at t = 0, in data units, > 0");
+  f.add("sigma_max", &sigma_max, "VE: noise at t = 1, > sigma_min");
+  f.add("beta_min", &beta_min, "VP, sub-VP: beta(0), per unit of time");
+  f.add("beta_max", &beta_max, "VP, sub-VP: beta(1), per unit of time");
+  f.add("num_scales", &num_scales, "levels N of discrete tables and labels, >= 1");
+}
+
 void SdeConfig::validate() const {
   entry_of(name);
   require(std::isfinite(sigma_min) && sigma_min > 0, "sde.sigma_min", sigma_min,

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/core/settings.h"
 #include "sde/sde.h"
 
 namespace ito::sde {
@@ -17,6 +18,7 @@ struct SdeConfig {
   double beta_max = 20;     ///< VP, sub-VP: beta(T), > 0 and >= beta_min
   int num_scales = 1000;    ///< levels N of the discrete tables and labels, >= 1
 
+  void fields(Fields& f);  ///< section [sde]
   /// Throws UserError (bad_value, subject "sde.<key>") for the first value that is out of range.
   void validate() const;
 };

@@ -44,20 +44,27 @@ const GpuKernels& gpu_kernels(const OpInfo& op, Device device) {
   return device.kind == DeviceKind::emulated ? op.emulated : op.cuda;
 }
 
-/// GPU kernels exist for f32 and bf16; integer inputs (indices) do not matter.
-bool has_f64(const Tensors& tensors) {
-  for (const Tensor& t : tensors) {
-    if (t && t.dtype() == DType::f64) return true;
+/// Without a rule of their own, GPU kernels are for f32 and bf16; integer inputs do not matter.
+bool handled(const GpuKernels& gpu, const Specs& inputs, const void* attrs) {
+  if (gpu.handles != nullptr) return gpu.handles(inputs, attrs);
+  for (const Spec& s : inputs) {
+    if (s.present && s.dtype == DType::f64) return false;
   }
-  return false;
+  return true;
 }
 
-ForwardKernel choose_forward(const OpInfo& op, Device device, const Tensors& inputs,
-                             const Tensors& outputs) {
+Specs specs_of(const Tensors& tensors) {
+  Specs specs;
+  for (const Tensor& t : tensors) specs.push_back(spec_of(t));
+  return specs;
+}
+
+ForwardKernel choose_forward(const OpInfo& op, Device device, const Specs& inputs,
+                             const void* attrs) {
   Counters& counters = counters_of(op, device.kind);
   if (device.kind != DeviceKind::cpu) {
     const GpuKernels& gpu = gpu_kernels(op, device);
-    if (gpu.forward != nullptr && !has_f64(inputs) && !has_f64(outputs)) {
+    if (gpu.forward != nullptr && handled(gpu, inputs, attrs)) {
       ++counters.kernel;
       return gpu.forward;
     }
@@ -100,13 +107,12 @@ namespace detail {
 
 Tensors run_forward(const OpInfo& op, const Tensors& inputs, const void* attrs) {
   const Device device = common_device(inputs);
-  Specs specs;
-  for (const Tensor& t : inputs) specs.push_back(spec_of(t));
+  const Specs specs = specs_of(inputs);
   const Specs output_specs = op.infer(specs, attrs);
   check_mutable(op, inputs);
   if (op.shares_input) return {inputs[0].alias(output_specs[0].shape)};
   Tensors outputs = allocate(output_specs);
-  if (const ForwardKernel kernel = choose_forward(op, device, inputs, outputs)) {
+  if (const ForwardKernel kernel = choose_forward(op, device, specs, attrs)) {
     Launch launch(device);
     kernel(launch, inputs, outputs, attrs);
     return outputs;
@@ -121,7 +127,10 @@ Tensors run_backward(const OpInfo& op, const Tensors& grad_out, const Tensors& i
                      const Tensors& outputs, const std::vector<bool>& needs, const void* attrs) {
   const Device device = common_device(inputs);
   BackwardKernel kernel = nullptr;
-  if (device.kind != DeviceKind::cpu && !has_f64(inputs)) kernel = gpu_kernels(op, device).backward;
+  if (device.kind != DeviceKind::cpu) {
+    const GpuKernels& gpu = gpu_kernels(op, device);
+    if (handled(gpu, specs_of(inputs), attrs)) kernel = gpu.backward;
+  }
   if (kernel == nullptr && is_host_memory(device)) kernel = op.backward;
   Tensors grads(inputs.size());
   if (kernel != nullptr) {

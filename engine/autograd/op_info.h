@@ -64,6 +64,9 @@ using BackwardKernel = void (*)(Launch&, const Tensors& grad_out, const Tensors&
 struct GpuKernels {
   ForwardKernel forward = nullptr;
   BackwardKernel backward = nullptr;
+  /// Whether the kernels take these inputs; where they do not, the op falls back. Null: they take
+  /// everything but f64. Inputs that the tape did not keep are not present in a backward pass.
+  bool (*handles)(const Specs& inputs, const void* attrs) = nullptr;
 };
 
 /// How an input of a sample is made (always in fp64 first, then rounded to the dtype under test).

@@ -6,6 +6,9 @@
 #define ITO_KERNELS_COMMON_SIMD_MATH_INL_H_
 #endif
 
+#include <cmath>
+#include <limits>
+
 #include "hwy/contrib/math/math-inl.h"
 #include "kernels/common/simd-inl.h"
 
@@ -20,6 +23,53 @@ HWY_INLINE V exp(D d, V x) {
   const V y = hn::Exp(d, hn::Min(x, top));
   const V inf = hn::Set(d, std::numeric_limits<hn::TFromD<D>>::infinity());
   return hn::IfThenElse(hn::IsNaN(x), x, hn::IfThenElse(hn::Gt(x, top), inf, y));
+}
+
+/// y, a logarithm of u, with its values off the positive numbers: minus infinity at 0, NaN below
+/// and at NaN, infinity at infinity.
+template <class D, class V>
+HWY_INLINE V log_edges(D d, V u, V y) {
+  using T = hn::TFromD<D>;
+  const V zero = hn::Zero(d), inf = hn::Set(d, std::numeric_limits<T>::infinity());
+  const V nan = hn::Set(d, std::numeric_limits<T>::quiet_NaN());
+  const V at_most_zero = hn::IfThenElse(hn::Eq(u, zero), hn::Neg(inf), nan);
+  return hn::IfThenElse(hn::Gt(u, zero), hn::IfThenElse(hn::Eq(u, inf), inf, y), at_most_zero);
+}
+
+template <class D, class V>
+HWY_INLINE V log(D d, V x) {
+  return log_edges(d, x, hn::Log(d, x));
+}
+
+template <class D, class V>
+HWY_INLINE V log1p(D d, V x) {
+  return log_edges(d, hn::Add(x, hn::Set(d, 1)), hn::Log1p(d, x));
+}
+
+/// Highway's sine and cosine lose their accuracy beyond about 39000; there, and for infinity and
+/// NaN, the C library computes lane by lane.
+template <class D, class V, class Vector, class Scalar>
+HWY_INLINE V reduced(D d, V x, Vector vector, Scalar scalar) {
+  using T = hn::TFromD<D>;
+  if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(hn::Abs(x), hn::Set(d, 30000))))) return vector(d, x);
+  T lanes[HWY_MAX_BYTES / sizeof(T)];
+  hn::StoreU(x, d, lanes);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = scalar(lanes[i]);
+  return hn::LoadU(d, lanes);
+}
+
+template <class D, class V>
+HWY_INLINE V sin(D d, V x) {
+  using T = hn::TFromD<D>;
+  return reduced(
+      d, x, [](D dd, V v) HWY_ATTR { return hn::Sin(dd, v); }, [](T v) { return std::sin(v); });
+}
+
+template <class D, class V>
+HWY_INLINE V cos(D d, V x) {
+  using T = hn::TFromD<D>;
+  return reduced(
+      d, x, [](D dd, V v) HWY_ATTR { return hn::Cos(dd, v); }, [](T v) { return std::cos(v); });
 }
 
 /// 1 / (1 + exp(-x)). exp(-|x|) <= 1 cannot overflow, and neither branch cancels.

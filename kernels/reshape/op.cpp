@@ -49,24 +49,8 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
   return call(op_reshape(), {x}, ReshapeAttrs{shape})[0];
 }
 
-Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape) {
-  std::vector<int64_t> sizes = shape;
-  int64_t known = 1;
-  int64_t* free_size = nullptr;
-  for (int64_t& size : sizes) {
-    if (size == -1) {
-      ITO_CHECK(free_size == nullptr, ShapeError, "at most one size may be -1");
-      free_size = &size;
-    } else {
-      known *= size;
-    }
-  }
-  if (free_size != nullptr) {
-    ITO_CHECK(known > 0 && x.numel() % known == 0, ShapeError, "size -1 cannot be computed",
-              kv("elements", x.numel()), kv("others", known));
-    *free_size = x.numel() / known;
-  }
-  return reshape(x, Shape(std::span<const int64_t>(sizes)));
+Tensor flatten(const Tensor& x) {
+  return reshape(x, Shape{x.size(0), x.shape().numel_of(1, x.rank())});
 }
 
 }  // namespace ito::ops

@@ -5,9 +5,10 @@
 
 namespace ito::ops {
 
-/// y has the shape `shape`; one size may be -1 and is then computed. Any dtype.
-/// Throws ShapeError if the number of elements changes.
-Tensor reshape(const Tensor& x, const std::vector<int64_t>& shape);
+/// y has the shape `shape`. Any dtype. Throws ShapeError if the number of elements changes.
 Tensor reshape(const Tensor& x, const Shape& shape);
+
+/// x [N, ...] as [N, D]. Throws ShapeError for a scalar.
+Tensor flatten(const Tensor& x);
 
 }  // namespace ito::ops

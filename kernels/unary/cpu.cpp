@@ -19,15 +19,15 @@ HWY_INLINE V evaluate(D d, V x, V p0, V p1) {
   const V zero = hn::Zero(d), one = hn::Set(d, 1);
   if constexpr (kKind == UnaryKind::linear) return hn::MulAdd(p0, x, p1);
   if constexpr (kKind == UnaryKind::exp) return exp(d, x);
-  if constexpr (kKind == UnaryKind::log) return hn::Log(d, x);
+  if constexpr (kKind == UnaryKind::log) return log(d, x);
   if constexpr (kKind == UnaryKind::expm1) return hn::Expm1(d, x);
-  if constexpr (kKind == UnaryKind::log1p) return hn::Log1p(d, x);
+  if constexpr (kKind == UnaryKind::log1p) return log1p(d, x);
   if constexpr (kKind == UnaryKind::sqrt) return hn::Sqrt(x);
   if constexpr (kKind == UnaryKind::rsqrt) return hn::Div(one, hn::Sqrt(x));
   if constexpr (kKind == UnaryKind::reciprocal) return hn::Div(one, x);
   if constexpr (kKind == UnaryKind::square) return hn::Mul(x, x);
-  if constexpr (kKind == UnaryKind::sin) return hn::Sin(d, x);
-  if constexpr (kKind == UnaryKind::cos) return hn::Cos(d, x);
+  if constexpr (kKind == UnaryKind::sin) return sin(d, x);
+  if constexpr (kKind == UnaryKind::cos) return cos(d, x);
   if constexpr (kKind == UnaryKind::tanh) return hn::Tanh(d, x);
   if constexpr (kKind == UnaryKind::sigmoid) return sigmoid(d, x);
   if constexpr (kKind == UnaryKind::silu) return silu(d, x);
@@ -39,7 +39,8 @@ HWY_INLINE V evaluate(D d, V x, V p0, V p1) {
     return hn::IfThenElse(hn::Gt(x, zero), x, hn::Mul(p0, x));
   }
   if constexpr (kKind == UnaryKind::elu) {
-    return hn::IfThenElse(hn::Gt(x, zero), x, hn::Expm1(d, hn::Min(x, zero)));
+    // Not less than zero: positive, zero, or NaN.
+    return hn::IfThenElse(hn::Lt(x, zero), hn::Expm1(d, hn::Min(x, zero)), x);
   }
   if constexpr (kKind == UnaryKind::abs) return hn::Abs(x);
   if constexpr (kKind == UnaryKind::sign) {

@@ -1,6 +1,7 @@
 #include "kernels/unary/op.h"
 
 #include <cmath>
+#include <limits>
 
 #include "engine/core/parallel.h"
 #include "kernels/binary/op.h"
@@ -215,6 +216,17 @@ struct Unary {
     }
     list.push_back({"silu_wide", {uniform({4097}, -88, 88)}, attrs(Attrs{UnaryKind::silu}), false});
     list.push_back({"exp_wide", {uniform({4097}, -80, 80)}, attrs(Attrs{UnaryKind::exp}), false});
+    // Ends of the range and no numbers: every kind does what the C library does.
+    const double inf = std::numeric_limits<double>::infinity(), nan = std::nan("");
+    for (int k = 0; k < ops::kUnaryKinds; ++k) {
+      const auto f = static_cast<UnaryKind>(k);
+      if (f == UnaryKind::power) continue;  // its plain loop is its kernel
+      const AnyAttrs a = attrs(Attrs{f, f == UnaryKind::leaky_relu ? 0.2 : 1.7, 0.3});
+      list.push_back({std::string(kNames[k]) + "_edges",
+                      {values({7}, {0, -0.5, -3, inf, -inf, nan, 1})},
+                      a,
+                      false});
+    }
     list.push_back({"silu_scalar", {normal(Shape{})}, attrs(Attrs{UnaryKind::silu})});
     list.push_back({"silu_long", {normal({3, 40001})}, attrs(Attrs{UnaryKind::silu}), false});
     return list;

@@ -10,11 +10,26 @@
 #include "engine/autograd/call.h"
 #include "kernels/common/op_table.h"
 #include "tests/ops/cell_checks.h"
+#include "tests/support/samples.h"
+#ifdef ITO_TEST_EMULATOR
+#include "kernels/common/emulator/emulator.h"
+#endif
 
 namespace ito::testing {
 namespace {
 
 std::map<std::string, int> cells_run;  // per kind of check
+int cells_too_large = 0;               // left out on the emulated device
+
+constexpr int64_t kLargestEmulated = 150000;  // elements of all inputs; keeps the race check short
+
+int64_t elements_of(const Sample& sample) {
+  int64_t count = 0;
+  for (const InputInit& input : sample.inputs) {
+    count += input.kind == InputInit::Kind::absent ? 0 : input.shape.numel();
+  }
+  return count;
+}
 
 using Check = std::function<std::string(const Cell&)>;
 
@@ -32,6 +47,10 @@ class CellsOfOp : public ::testing::Test {
   void TestBody() override {
     for (const Sample& sample : op_.samples()) {
       if (gradients_ && !sample.gradients) continue;
+      if (device_.kind == DeviceKind::emulated && elements_of(sample) > kLargestEmulated) {
+        ++cells_too_large;
+        continue;
+      }
       SCOPED_TRACE(sample.id);
       ++cells_run[what_];
       try {
@@ -68,6 +87,21 @@ class ErrorsOfOp : public ::testing::Test {
   const OpInfo& op_;
   Device device_;
 };
+
+/// Ops that draw noise or update state give the same bits on every device.
+std::string check_bits_of_cpu(const Cell& cell) {
+  const Tensors f64 = make_inputs(cell.op, cell.sample, cell.dtype);
+  const auto run = [&](Device device) {
+    return call(cell.op, cast_inputs(f64, cell.sample, cell.dtype, device), cell.sample.attrs);
+  };
+  const Tensors here = run(cell.device), there = run(kCpu);
+  for (size_t i = 0; i < here.size(); ++i) {
+    if (here[i].bytes() > 0 && std::memcmp(here[i].raw(), there[i].raw(), here[i].bytes()) != 0) {
+      return "result " + std::to_string(i) + " has other bits than on the CPU";
+    }
+  }
+  return {};
+}
 
 /// Shape-rich ops: at least twelve samples, among them one without elements.
 bool is_structured(std::string_view op) {
@@ -123,6 +157,9 @@ void register_op(const OpInfo& op, Device device) {
     register_cells(op, dtype, device, "forward", check_forward, false);
     if (differentiable) register_cells(op, dtype, device, "gradient", check_gradient, true);
     register_cells(op, dtype, device, "determinism", check_determinism, false);
+    if (device.kind != DeviceKind::cpu && op.kind == OpKind::constant) {
+      register_cells(op, dtype, device, "bits_of_cpu", check_bits_of_cpu, false);
+    }
   }
   if (differentiable && device.kind == DeviceKind::cpu) {
     register_cells(op, DType::f64, device, "gradcheck", check_gradient_by_differences, true);
@@ -143,6 +180,7 @@ void print_summary(Device device) {
   }
   std::printf("cells on %s: %d (%s)\n", to_string(device).c_str(), total, parts.c_str());
   if (device.kind == DeviceKind::cpu) return;
+  std::printf("cells left out as too large: %d\n", cells_too_large);
   int64_t kernel = 0, fallback = 0;
   std::string without;
   for (const OpInfo* op : op_table()) {
@@ -154,6 +192,19 @@ void print_summary(Device device) {
   std::printf("executions on %s: %lld by its kernels, %lld by fallback; ops without a kernel:%s\n",
               to_string(device).c_str(), static_cast<long long>(kernel),
               static_cast<long long>(fallback), without.empty() ? " none" : without.c_str());
+}
+
+/// Whether the emulator saw no race; prints the first ones.
+bool no_races() {
+#ifdef ITO_TEST_EMULATOR
+  const gpu::emu::Stats& stats = gpu::emu::stats();
+  for (const std::string& report : stats.race_reports) std::printf("race: %s\n", report.c_str());
+  std::printf("launches: %llu, races: %llu\n", static_cast<unsigned long long>(stats.launches),
+              static_cast<unsigned long long>(stats.races));
+  return stats.races == 0;
+#else
+  return true;
+#endif
 }
 
 }  // namespace
@@ -169,12 +220,19 @@ int main(int argc, char** argv) {
   }
   ::testing::RegisterTest("table", "is_complete", nullptr, nullptr, __FILE__, __LINE__,
                           []() -> ::testing::Test* { return new TableIsComplete; });
+  int ops = 0;
   for (const OpInfo* op : op_table()) {
     // On another device only ops with a kernel of their own are of interest.
     if (device.kind == DeviceKind::emulated && op->emulated.forward == nullptr) continue;
     register_op(*op, device);
+    ++ops;
+  }
+  if (ops == 0) {
+    std::printf("no op has a kernel for %s in this build\n", to_string(device).c_str());
+    return 1;
   }
   const int result = RUN_ALL_TESTS();
   print_summary(device);
+  if (device.kind == DeviceKind::emulated && !no_races()) return 1;
   return result;
 }

@@ -100,7 +100,10 @@ Tensor random_like(const Spec& spec, DType dtype, uint64_t seed) {
 double max_abs(const Tensor& x) {
   double top = 0;
   dispatch_any(x.dtype(), [&]<class T>() {
-    for (const T& v : x.span<T>()) top = std::max(top, std::abs(static_cast<double>(v)));
+    for (const T& v : x.span<T>()) {
+      const double a = std::abs(static_cast<double>(v));
+      if (std::isfinite(a)) top = std::max(top, a);
+    }
   });
   return top;
 }

@@ -18,7 +18,7 @@ Tensor converted(const Tensor& x, DType dtype);
 /// Standard normal values in fp64, rounded to `dtype`; the seed picks the stream.
 Tensor random_like(const Spec& spec, DType dtype, uint64_t seed);
 
-double max_abs(const Tensor& x);  ///< of a host tensor, as double
+double max_abs(const Tensor& x);  ///< of the finite elements of a host tensor
 double max_difference(const Tensor& a,
                       const Tensor& b_f64);  ///< NaN if any element is unpaired NaN
 

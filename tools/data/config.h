@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "engine/core/settings.h"
+
 namespace ito::data {
 
 /// Which data set to open and how batches of it are made. Keys are the names of the fields.
@@ -16,6 +18,7 @@ struct DataConfig {
   bool uniform_dequantization = false;  ///< x = (255 x + u) / 256 with u uniform in [0, 1)
   int classes = 0;                      ///< number of classes; 0: what the set has
 
+  void fields(Fields& f);  ///< section [data]
   /// Throws UserError bad_value naming the key that is out of range.
   void validate() const;
 };

@@ -1,0 +1,93 @@
+#include "bench/roofline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "engine/core/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "bench/roofline.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ito::bench {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Sixteen independent chains of fused multiply-adds: enough to hide their latency. Returns the
+/// number of operations; the sum keeps the compiler from dropping the work.
+double multiply_add(int rounds, float* sink) {
+  const hn::ScalableTag<float> d;
+  const auto m = hn::Set(d, 0.999f), a = hn::Set(d, 1e-3f);
+  auto v0 = hn::Set(d, 1.f), v1 = v0, v2 = v0, v3 = v0, v4 = v0, v5 = v0, v6 = v0, v7 = v0;
+  auto w0 = v0, w1 = v0, w2 = v0, w3 = v0, w4 = v0, w5 = v0, w6 = v0, w7 = v0;
+  for (int i = 0; i < rounds; ++i) {
+    v0 = hn::MulAdd(v0, m, a), v1 = hn::MulAdd(v1, m, a), v2 = hn::MulAdd(v2, m, a);
+    v3 = hn::MulAdd(v3, m, a), v4 = hn::MulAdd(v4, m, a), v5 = hn::MulAdd(v5, m, a);
+    v6 = hn::MulAdd(v6, m, a), v7 = hn::MulAdd(v7, m, a), w0 = hn::MulAdd(w0, m, a);
+    w1 = hn::MulAdd(w1, m, a), w2 = hn::MulAdd(w2, m, a), w3 = hn::MulAdd(w3, m, a);
+    w4 = hn::MulAdd(w4, m, a), w5 = hn::MulAdd(w5, m, a), w6 = hn::MulAdd(w6, m, a);
+    w7 = hn::MulAdd(w7, m, a);
+  }
+  const auto v =
+      hn::Add(hn::Add(hn::Add(v0, v1), hn::Add(v2, v3)), hn::Add(hn::Add(v4, v5), hn::Add(v6, v7)));
+  const auto w =
+      hn::Add(hn::Add(hn::Add(w0, w1), hn::Add(w2, w3)), hn::Add(hn::Add(w4, w5), hn::Add(w6, w7)));
+  *sink = hn::GetLane(hn::SumOfLanes(d, hn::Add(v, w)));
+  return 2.0 * 16 * static_cast<double>(hn::Lanes(d)) * rounds;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ito::bench
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ito::bench {
+
+HWY_EXPORT(multiply_add);
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+template <class Work>
+double best_seconds(int runs, Work work) {
+  double best = 1e9;
+  for (int i = 0; i < runs; ++i) {
+    const auto start = Clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return best;
+}
+
+}  // namespace
+
+Ceilings measure_ceilings() {
+  constexpr int64_t kBytes = 256 << 20;  // well beyond any cache
+  std::vector<char> from(kBytes, 1), to(kBytes, 2);
+  const double copy = best_seconds(5, [&] {
+    parallel_ranges(kBytes, 1 << 22, [&](int64_t begin, int64_t end) {
+      std::memcpy(to.data() + begin, from.data() + begin, static_cast<size_t>(end - begin));
+    });
+  });
+  const int threads = num_threads();
+  std::vector<float> sinks(static_cast<size_t>(threads) * 64);
+  double operations = 0;
+  const double compute = best_seconds(5, [&] {
+    std::vector<double> done(static_cast<size_t>(threads) * 8);
+    parallel_for(threads, [&](int64_t i) {
+      done[static_cast<size_t>(i) * 8] =
+          HWY_DYNAMIC_DISPATCH(multiply_add)(4'000'000, &sinks[static_cast<size_t>(i) * 64]);
+    });
+    operations = 0;
+    for (const double d : done) operations += d;
+  });
+  return {.copy_bytes = 2.0 * kBytes / copy, .flops = operations / compute};
+}
+
+}  // namespace ito::bench
+#endif

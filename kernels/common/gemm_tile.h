@@ -1,0 +1,18 @@
+// Sizes that all targets of gemm.cpp share.
+#pragma once
+
+#include <cstdint>
+
+namespace ito {
+
+// One task computes a tile of at most kTileRows x kTileCols, in steps of kDepth along k. A, B and
+// the sums of a tile stay in the second-level cache, a panel of B in the first. Rows of packed A
+// are padded so that they do not fall on the same cache sets.
+constexpr int64_t kTileRows = 288, kTileCols = 128, kDepth = 128, kDepthStride = kDepth + 16;
+
+/// A piece of the result.
+struct Tile {
+  int64_t row, rows, col, cols;
+};
+
+}  // namespace ito

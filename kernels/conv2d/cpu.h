@@ -1,0 +1,39 @@
+// CPU kernels of conv2d, conv2d_dx and conv2d_dw.
+//
+// f32 and bf16 go to oneDNN where it has a kernel for the machine and the shape; f64 and the rest
+// to the portable path: small tiles of columns (im2col) times our own matrix product.
+#pragma once
+
+#include "engine/autograd/op_info.h"
+#include "kernels/conv2d/params.h"
+
+namespace ito {
+
+/// Arrays of one convolution. Forward reads x, w, bias and writes y; dx reads y (as gy) and w and
+/// writes x; dw reads x and y and writes w.
+template <class T>
+struct Conv2dArrays {
+  T *x, *w, *y;
+  const T* bias;  ///< or null
+};
+
+template <class T>
+void conv2d_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t);
+template <class T>
+void conv2d_dx_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t);
+template <class T>
+void conv2d_dw_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t);
+
+/// Images per partial sum of a weight gradient: at most 16 sums, fewer where images are so small
+/// that adding them up would cost more than making them, and at least two where there are two
+/// images.
+int64_t images_per_sum(const Conv2dParams& p);
+
+/// The same through oneDNN (cpu_onednn.cpp). False: not for this shape, machine or build, and
+/// nothing was written.
+enum class ConvDirection : uint8_t { forward, dx, dw };
+template <class T>
+bool conv2d_onednn(Launch& launch, ConvDirection direction, const Conv2dParams& p,
+                   const Conv2dArrays<T>& t);
+
+}  // namespace ito

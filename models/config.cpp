@@ -1,0 +1,89 @@
+#include "models/config.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "engine/core/check.h"
+
+namespace ito::nn {
+namespace {
+
+void check(bool good, const char* key, const std::string& fact, const char* fix) {
+  if (!good) fail(ErrorCode::bad_value, std::string("model.") + key, fact, fix);
+}
+
+void check_choice(const std::string& value, const char* key,
+                  std::initializer_list<const char*> choices) {
+  std::string list;
+  for (const char* choice : choices) {
+    if (value == choice) return;
+    list += (list.empty() ? "" : ", ") + std::string(choice);
+  }
+  check(false, key, "is \"" + value + "\"", ("use one of " + list).c_str());
+}
+
+}  // namespace
+
+void ModelConfig::fields(Fields& f) {
+  f.section("model");
+  f.add("name", &name, "ncsnpp (NCSN++ and DDPM++) or mlp (2-D data)");
+  f.add("nf", &nf, "channels of the first level, a multiple of 4");
+  f.add("ch_mult", &ch_mult, "channels of each level, in multiples of nf");
+  f.add("num_res_blocks", &num_res_blocks, "residual blocks per level; mlp: hidden layers");
+  f.add("attn_resolutions", &attn_resolutions, "image sizes with attention after the blocks");
+  f.add("dropout", &dropout, "rate in [0, 1), in training only");
+  f.add("resamp_with_conv", &resamp_with_conv, "ddpm blocks: convolution in the resampling");
+  f.add("conditional", &conditional, "the network is told the noise level");
+  f.add("fir", &fir, "resample with fir_kernel instead of nearest / 2x2 mean");
+  f.add("fir_kernel", &fir_kernel, "taps of the FIR filter");
+  f.add("skip_rescale", &skip_rescale, "residual sums times 1/sqrt(2)");
+  f.add("resblock_type", &resblock_type, "biggan or ddpm");
+  f.add("progressive", &progressive, "output pyramid: none, output_skip or residual");
+  f.add("progressive_input", &progressive_input, "input pyramid: none, input_skip or residual");
+  f.add("progressive_combine", &progressive_combine, "sum or cat");
+  f.add("embedding_type", &embedding_type, "positional or fourier");
+  f.add("fourier_scale", &fourier_scale, "standard deviation of the random frequencies, > 0");
+  f.add("init_scale", &init_scale, "of the last convolution in a block; 0 stands for 1e-10");
+  f.add("scale_by_sigma", &scale_by_sigma, "divide the output by sigma");
+  f.add("nonlinearity", &nonlinearity, "swish, elu, relu or lrelu");
+  f.add("num_classes", &num_classes, "0: not conditioned on a class");
+}
+
+void ImageConfig::fields(Fields& f) {
+  f.section("data");
+  f.add("image_size", &image_size, "height = width in pixels");
+  f.add("channels", &channels, "1 grey, 2 points, 3 RGB");
+  f.add("centered", &centered, "data in [-1, 1] instead of [0, 1]");
+  f.section("sde");
+  f.add("sigma_min", &sigma_min, "smallest noise level of VE");
+  f.add("sigma_max", &sigma_max, "largest noise level of VE");
+  f.add("num_scales", &num_scales, "number of discrete noise levels");
+}
+
+void ModelConfig::validate() const {
+  check_choice(name, "name", {"ncsnpp", "mlp"});
+  check(nf >= 4 && nf % 4 == 0 && nf <= 4096, "nf", "is " + std::to_string(nf),
+        "use a multiple of 4, at most 4096");
+  check(!ch_mult.empty() && ch_mult.size() <= 12 && std::ranges::min(ch_mult) >= 1 &&
+            std::ranges::max(ch_mult) <= 256,
+        "ch_mult", "is empty, too long or out of range", "use one multiple in 1..256 per level");
+  check(num_res_blocks >= 1 && num_res_blocks <= 64, "num_res_blocks",
+        "is " + std::to_string(num_res_blocks), "use 1 to 64");
+  check(dropout >= 0 && dropout < 1, "dropout", "is " + std::to_string(dropout),
+        "use a rate in [0, 1)");
+  check(!fir_kernel.empty() && fir_kernel.size() <= 16, "fir_kernel",
+        "has " + std::to_string(fir_kernel.size()) + " taps", "use 1 to 16 taps");
+  check(fourier_scale > 0, "fourier_scale", "is " + std::to_string(fourier_scale),
+        "use a positive scale");
+  check(init_scale >= 0, "init_scale", "is " + std::to_string(init_scale), "use 0 or more");
+  check(num_classes == 0, "num_classes", "is " + std::to_string(num_classes),
+        "use 0: this network takes no class");
+  check_choice(resblock_type, "resblock_type", {"biggan", "ddpm"});
+  check_choice(progressive, "progressive", {"none", "output_skip", "residual"});
+  check_choice(progressive_input, "progressive_input", {"none", "input_skip", "residual"});
+  check_choice(progressive_combine, "progressive_combine", {"sum", "cat"});
+  check_choice(embedding_type, "embedding_type", {"positional", "fourier"});
+  check_choice(nonlinearity, "nonlinearity", {"swish", "elu", "relu", "lrelu"});
+}
+
+}  // namespace ito::nn

@@ -1,0 +1,61 @@
+#include "models/mlp.h"
+
+#include "kernels/binary/op.h"
+#include "kernels/cast/op.h"
+#include "kernels/reshape/op.h"
+#include "kernels/unary/op.h"
+
+namespace ito::nn {
+
+Mlp::Mlp(const ModelConfig& model, const ImageConfig& image, uint64_t seed)
+    : model_(model), image_(image) {
+  model.validate();
+  Init init(seed);
+  embedding_ = TimeEmbedding(init, model);
+  const int features = image.image_size * image.image_size * image.channels;
+  input_ = Linear(init, features, model.nf);
+  for (int i = 0; i < model.num_res_blocks; ++i) {
+    Linear linear(init, model.nf, model.nf);
+    layers_.push_back({std::move(linear), Linear(init, 4 * model.nf, model.nf)});
+  }
+  output_ = Linear(init, model.nf, features, model.init_scale);
+}
+
+Tensor Mlp::forward(const Tensor& x, const Tensor& labels, const ForwardOptions&) const {
+  const DType dtype = input_.weight.dtype();
+  const Activation f = embedding_.activation;
+  const Tensor e = embedding_(labels, dtype);  // [N, 4 nf]
+  const Tensor centred = image_.centered ? x : 2.0 * x - 1.0;
+  Tensor h = input_(ops::cast(ops::flatten(centred), dtype));  // [N, nf]
+  for (const Layer& layer : layers_) {
+    Tensor u = layer.linear(activate(f, h));
+    if (e) u = u + layer.embedding(e);
+    h = residual_sum(h, activate(f, u), SkipScale::one);
+  }
+  const Tensor y = ops::reshape(ops::cast(output_(activate(f, h)), x.dtype()), x.shape());
+  return model_.scale_by_sigma ? embedding_.divide_by_sigma(y, labels, image_) : y;
+}
+
+void Mlp::Layer::list(ParameterList& list) {
+  list.part("linear", "linear", linear);
+  list.part("embedding", "embedding", embedding);
+}
+
+void Mlp::list(ParameterList& list) {
+  if (embedding_.kind == TimeEmbedding::Kind::fourier) {
+    list.add("embedding.frequencies", "embedding.W", embedding_.frequencies, ReferenceLayout::same,
+             Training::frozen);
+  }
+  if (embedding_.linear0) {
+    list.part("embedding.linear0", "embedding.linear0", *embedding_.linear0);
+    list.part("embedding.linear1", "embedding.linear1", *embedding_.linear1);
+  }
+  list.part("input", "input", input_);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const std::string name = "layer." + std::to_string(i);
+    list.part(name, name, layers_[i]);
+  }
+  list.part("output", "output", output_);
+}
+
+}  // namespace ito::nn

@@ -1,0 +1,27 @@
+#include "models/network.h"
+
+#include "engine/autograd/autograd.h"
+#include "kernels/cast/op.h"
+
+namespace ito::nn {
+
+std::vector<Parameter> parameters_of(Network& network) {
+  ParameterList list;
+  network.list(list);
+  return list.parameters();
+}
+
+int64_t count_parameters(Network& network, Training training) {
+  int64_t total = 0;
+  for (const Parameter& p : parameters_of(network)) {
+    if (p.training == training) total += p.value->numel();
+  }
+  return total;
+}
+
+void convert(Network& network, DType dtype) {
+  const NoGradScope off;
+  for (const Parameter& p : parameters_of(network)) *p.value = ops::cast(p.value->detach(), dtype);
+}
+
+}  // namespace ito::nn

@@ -1,0 +1,40 @@
+// Network: what trainers and samplers see of a model.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "engine/core/tensor.h"
+#include "models/parameter.h"
+
+namespace ito::nn {
+
+/// How a forward pass runs. Dropout is off unless `dropout` is `on`.
+struct ForwardOptions {
+  enum class Dropout : uint8_t { off, on };
+  Dropout dropout = Dropout::off;
+  uint64_t seed = 0;    ///< of the dropout masks
+  int64_t step = 0;     ///< training step: another one, other masks
+  Tensor samples = {};  ///< i64 [N]: global sample indices, for the masks
+};
+
+class Network {
+ public:
+  virtual ~Network() = default;
+  /// x [N, H, W, C] and labels [N] (sigma, 999 t, or the index of a noise level), both of the
+  /// parameters' dtype (f32 for bf16 parameters). Returns a tensor like x.
+  virtual Tensor forward(const Tensor& x, const Tensor& labels,
+                         const ForwardOptions& options = {}) const = 0;
+  /// Lists all parameters, in the order in which they were created.
+  virtual void list(ParameterList& list) = 0;
+  /// A network of the same structure that shares this one's tensors until they are rebound.
+  virtual std::unique_ptr<Network> clone() const = 0;
+};
+
+std::vector<Parameter> parameters_of(Network& network);
+int64_t count_parameters(Network& network, Training training);
+
+/// Rebinds every parameter to a copy of another dtype (fp64 for checks, bf16 for speed).
+void convert(Network& network, DType dtype);
+
+}  // namespace ito::nn

@@ -1,0 +1,49 @@
+#include "sde/training/arena.h"
+
+namespace ito::sde {
+namespace {
+
+std::vector<nn::Parameter> trained_parameters(nn::Network& network) {
+  std::vector<nn::Parameter> list;
+  for (nn::Parameter& p : nn::parameters_of(network)) {
+    if (p.training == nn::Training::trained) list.push_back(std::move(p));
+  }
+  return list;
+}
+
+}  // namespace
+
+Arena::Arena(nn::Network& network) {
+  constexpr int64_t kAlign = 16;
+  for (const nn::Parameter& p : trained_parameters(network)) {
+    entries_.push_back({p.name, p.value->shape(), size_});
+    size_ += (p.value->numel() + kAlign - 1) / kAlign * kAlign;
+  }
+}
+
+Tensor Arena::allocate() const { return Tensor::zeros({size_}, DType::f32); }
+
+Tensor Arena::view(const Tensor& array, size_t i) const {
+  const Entry& e = entries_[i];
+  const size_t offset = array.byte_offset() + static_cast<size_t>(e.offset) * sizeof(float);
+  return Tensor::view(array.storage(), offset, e.shape, DType::f32);
+}
+
+void Arena::bind(nn::Network& network, const Tensor& array) const {
+  const auto parameters = trained_parameters(network);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    Tensor place = view(array, i);
+    place.copy_from(*parameters[i].value);
+    *parameters[i].value = std::move(place);
+  }
+}
+
+void Arena::track(nn::Network& network, const Tensor& gradients) const {
+  const auto parameters = trained_parameters(network);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    parameters[i].value->set_requires_grad();
+    parameters[i].value->set_grad(view(gradients, i));
+  }
+}
+
+}  // namespace ito::sde

@@ -1,0 +1,42 @@
+// All trained parameters of a network in one flat array, so that clipping, Adam and the average of
+// the weights are one pass.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/network.h"
+
+namespace ito::sde {
+
+/// Layout of a network's trained parameters in a flat f32 array; each starts at a multiple of 16
+/// elements, and the gaps stay zero.
+class Arena {
+ public:
+  explicit Arena(nn::Network& network);
+
+  int64_t size() const { return size_; }  ///< elements, gaps included
+  /// A zeroed array of this layout.
+  Tensor allocate() const;
+  /// The part of `array` that belongs to parameter i, in its shape; shares the memory.
+  Tensor view(const Tensor& array, size_t i) const;
+  size_t count() const { return entries_.size(); }
+  const std::string& name(size_t i) const { return entries_[i].name; }
+
+  /// Copies the network's trained parameters into `array` and rebinds them there.
+  void bind(nn::Network& network, const Tensor& array) const;
+  /// Makes the bound parameters leaves of the tape whose gradients live in `gradients`.
+  void track(nn::Network& network, const Tensor& gradients) const;
+
+ private:
+  struct Entry {
+    std::string name;
+    Shape shape;
+    int64_t offset;
+  };
+  std::vector<Entry> entries_;
+  int64_t size_ = 0;
+};
+
+}  // namespace ito::sde

@@ -1,0 +1,26 @@
+// Checkpoints: a folder with weights, averaged weights and optimizer state, written so that a crash
+// at any moment leaves the last good one.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "engine/core/settings.h"
+#include "sde/training/trainer.h"
+
+namespace ito::sde {
+
+/// Writes run/checkpoints/step_XXXXXXXX/{model,ema,optim}.safetensors and state.json: to a
+/// temporary sibling, synced, renamed, verified by reading; then removes all but the newest `keep`.
+/// model and ema carry `settings` (the resolved configuration). Returns the folder.
+/// Throws UserError(write_failed).
+std::filesystem::path save_checkpoint(const std::filesystem::path& run, Trainer& trainer,
+                                      const Settings& settings, int keep);
+
+/// The newest checkpoint of a run that verifies, if there is one.
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run);
+
+/// Restores everything that the next step depends on. Throws UserError (file_mismatch, ...).
+void load_checkpoint(const std::filesystem::path& checkpoint, Trainer& trainer);
+
+}  // namespace ito::sde

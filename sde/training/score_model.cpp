@@ -1,0 +1,51 @@
+#include "sde/training/score_model.h"
+
+#include "models/make.h"
+#include "sde/training/checkpoint.h"
+#include "sde/training/config.h"
+
+namespace ito::sde {
+namespace {
+
+std::filesystem::path weights_file(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) {
+    fail(ErrorCode::file_missing, path.string(), "does not exist", "check the path");
+  }
+  if (!std::filesystem::is_directory(path)) return path;
+  if (std::filesystem::exists(path / "ema.safetensors")) return path / "ema.safetensors";
+  if (const auto newest = newest_checkpoint(path)) return *newest / "ema.safetensors";
+  fail(ErrorCode::file_missing, path.string(), "holds no complete checkpoint",
+       "train for at least one checkpoint, or name a .safetensors file");
+}
+
+}  // namespace
+
+ScoreFn ScoreModel::score() const {
+  const NetworkFn forward = [network = network](const Tensor& x, const Tensor& labels) {
+    return network->forward(x, labels);
+  };
+  return make_score(forward, sde, labelling);
+}
+
+ScoreModel load_score_model(const std::filesystem::path& path) {
+  ScoreModel model;
+  model.file = weights_file(path);
+  const SafetensorsFile tensors = read_safetensors(model.file);
+  model.settings = nn::settings_of(tensors, model.file);
+  const nn::NetworkConfig config = nn::network_config(model.settings, model.file.string());
+  SdeConfig sde;
+  ObjectiveConfig objective;
+  Fields f;
+  sde.fields(f);
+  objective.fields(f);
+  f.apply_known(model.settings, model.file.string());
+  model.network = nn::make_network(config.model, config.image, 0);
+  nn::load_parameters(*model.network, tensors, model.file);
+  model.sde = make_sde(sde);
+  model.labelling = {objective.continuous ? Labels::continuous : Labels::discrete, sde.num_scales};
+  const int64_t size = config.image.image_size;
+  model.sample_shape = Shape{size, size, config.image.channels};
+  return model;
+}
+
+}  // namespace ito::sde

@@ -1,0 +1,159 @@
+#include "tools/config/config.h"
+
+#include <toml++/toml.h>
+#include <fstream>
+#include <sstream>
+
+#include "engine/core/check.h"
+#include "engine/core/nearest_name.h"
+#include "models/presets/presets.h"
+
+namespace ito::tools {
+namespace {
+
+SettingValue value_of(const toml::node& node, const std::string& key, std::string_view subject) {
+  if (const auto* v = node.as_boolean()) return v->get();
+  if (const auto* v = node.as_integer()) return v->get();
+  if (const auto* v = node.as_floating_point()) return v->get();
+  if (const auto* v = node.as_string()) return v->get();
+  if (const auto* list = node.as_array()) {
+    std::vector<double> values;
+    for (const toml::node& item : *list) {
+      const auto v = item.value<double>();
+      if (!v || item.is_boolean()) break;
+      values.push_back(*v);
+    }
+    if (values.size() == list->size()) return values;
+  }
+  fail(ErrorCode::bad_value, subject,
+       key + " is neither a number, text, true, false, nor a list of numbers",
+       "see --print-config for the type of every key");
+}
+
+std::string preset_text(const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const nn::Preset& p : nn::presets()) {
+    if (p.name == name) return std::string(p.toml);
+    names.push_back(p.name);
+  }
+  fail(ErrorCode::unknown_key, "--preset", "there is no preset \"" + name + "\"",
+       nearest_name_fix(name, names));
+}
+
+std::string file_text(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (!in || std::filesystem::is_directory(file) || !(text << in.rdbuf())) {
+    fail(ErrorCode::file_missing, file.string(), "cannot be read",
+         "check the path given to --config");
+  }
+  return text.str();
+}
+
+}  // namespace
+
+Fields Config::fields() {
+  Fields f;
+  data.fields(f);
+  sde.fields(f);
+  model.fields(f);
+  objective.fields(f);
+  optim.fields(f);
+  train.fields(f);
+  sampling.fields(f);
+  return f;
+}
+
+void Config::validate() const {
+  data.validate();
+  sde.validate();
+  model.validate();
+  objective.validate();
+  optim.validate();
+  train.validate();
+  sampling.validate();
+  if (sde.name != "ve" && !data.centered) {
+    fail(ErrorCode::bad_combination, "data.centered",
+         "is false with sde.name = \"" + sde.name + "\"",
+         "set data.centered = true: VP and sub-VP are for data in [-1, 1]");
+  }
+  if (model.embedding_type == "fourier" && sde.name != "ve") {
+    fail(ErrorCode::bad_combination, "model.embedding_type",
+         "is \"fourier\" with sde.name = \"" + sde.name + "\"",
+         "set model.embedding_type = \"positional\": fourier takes the logarithm of sigma");
+  }
+  if (model.scale_by_sigma && sde.name != "ve") {
+    fail(ErrorCode::bad_combination, "model.scale_by_sigma",
+         "is true with sde.name = \"" + sde.name + "\"", "set model.scale_by_sigma = false");
+  }
+}
+
+nn::ImageConfig Config::image() const {
+  return {.image_size = data.image_size,
+          .channels = data.channels,
+          .centered = data.centered,
+          .sigma_min = sde.sigma_min,
+          .sigma_max = sde.sigma_max,
+          .num_scales = sde.num_scales};
+}
+
+Settings settings_from_toml(std::string_view text, std::string_view subject) {
+  Settings settings;
+  try {
+    const toml::table table = toml::parse(text);
+    for (const auto& [section, node] : table) {
+      const std::string name(section.str());
+      const toml::table* keys = node.as_table();
+      if (keys == nullptr) {
+        settings[name] = value_of(node, name, subject);
+        continue;
+      }
+      for (const auto& [key, value] : *keys) {
+        const std::string full = name + "." + std::string(key.str());
+        settings[full] = value_of(value, full, subject);
+      }
+    }
+  } catch (const toml::parse_error& e) {
+    const auto line = e.source().begin.line;
+    fail(ErrorCode::config_syntax, subject,
+         "line " + std::to_string(line) + ": " + std::string(e.description()), "correct the TOML");
+  }
+  return settings;
+}
+
+std::string to_toml(Config& config) {
+  std::string text, section;
+  const Fields fields = config.fields();
+  const Settings values = fields.values();
+  for (const Field& f : fields.list()) {
+    const size_t dot = f.key.find('.');
+    const std::string name = f.key.substr(0, dot);
+    if (name != section) text += (text.empty() ? "[" : "\n[") + name + "]\n";
+    section = name;
+    text += f.key.substr(dot + 1) + " = " + to_string(values.at(f.key)) + "  # " + f.doc + "\n";
+  }
+  return text;
+}
+
+Config load_config(const ConfigSources& sources) {
+  Config config;
+  const Fields fields = config.fields();
+  if (!sources.preset.empty()) {
+    fields.apply(settings_from_toml(preset_text(sources.preset), sources.preset), sources.preset);
+  }
+  if (!sources.file.empty()) {
+    const std::string subject = sources.file.string();
+    fields.apply(settings_from_toml(file_text(sources.file), subject), subject);
+  }
+  for (const std::string& assignment : sources.overrides) {
+    const size_t equal = assignment.find('=');
+    if (equal == std::string::npos) {
+      fail(ErrorCode::bad_usage, "--set",
+           "\"" + assignment + "\" has no =", "write --set section.key=value");
+    }
+    fields.assign(assignment.substr(0, equal), assignment.substr(equal + 1), "--set");
+  }
+  return config;
+}
+
+}  // namespace ito::tools

@@ -1,0 +1,35 @@
+// The subcommands. Each adds its options to the parser and returns what runs it; the result is the
+// exit code.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace ito::tools {
+
+using Command = std::function<int()>;
+
+Command add_train(CLI::App& app);
+Command add_sample(CLI::App& app);
+Command add_info(CLI::App& app);
+Command add_demo(CLI::App& app);
+
+/// Options that several commands share.
+struct CommonOptions {
+  std::string device = "auto";
+  int threads = 0;
+
+  void add_to(CLI::App& app);
+  /// Chooses the device and sets the number of threads. Throws UserError(device_unavailable).
+  void apply() const;
+};
+
+/// "0-63", "5", "1,4,9-12" as indices in order. Throws UserError(bad_value) naming `option`.
+std::vector<int64_t> parse_ranges(const std::string& text, const std::string& option);
+
+}  // namespace ito::tools

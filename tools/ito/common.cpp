@@ -1,0 +1,61 @@
+#include <CLI/CLI.hpp>
+#include <charconv>
+
+#include "engine/core/check.h"
+#include "engine/core/device.h"
+#include "engine/core/parallel.h"
+#include "engine/cuda/runtime.h"
+#include "tools/ito/commands.h"
+
+namespace ito::tools {
+
+void CommonOptions::add_to(CLI::App& app) {
+  app.add_option("--device", device, "auto, cpu or cuda")->capture_default_str();
+  app.add_option("--threads", threads, "CPU threads; 0: all cores. Never changes results")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+void CommonOptions::apply() const {
+  set_num_threads(threads);
+  if (device == "auto" || device == "cpu") return;
+  if (device != "cuda") {
+    fail(ErrorCode::bad_value, "--device", "is \"" + device + "\"", "use auto, cpu or cuda");
+  }
+  if (cuda::device_count() == 0) {
+    fail(ErrorCode::device_unavailable, "--device cuda",
+         "no usable GPU: " + cuda::unavailable_reason(), "use --device cpu");
+  }
+}
+
+std::vector<int64_t> parse_ranges(const std::string& text, const std::string& option) {
+  constexpr int64_t kMost = 1'000'000;
+  std::vector<int64_t> list;
+  const auto bad = [&] {
+    fail(ErrorCode::bad_value, option, "\"" + text + "\" is not a list of indices",
+         "write numbers and ranges such as 0-63 or 1,4,9-12, below 4294967296");
+  };
+  const char* at = text.data();
+  const char* end = at + text.size();
+  const auto number = [&] {
+    int64_t value = 0;
+    const auto [next, error] = std::from_chars(at, end, value);
+    if (error != std::errc() || value < 0 || value > 0xffffffffll) bad();
+    at = next;
+    return value;
+  };
+  while (true) {
+    const int64_t first = number();
+    int64_t last = first;
+    if (at < end && *at == '-') {
+      ++at;
+      last = number();
+    }
+    if (last < first || last - first >= kMost - static_cast<int64_t>(list.size())) bad();
+    for (int64_t i = first; i <= last; ++i) list.push_back(i);
+    if (at == end) return list;
+    if (*at++ != ',') bad();
+  }
+}
+
+}  // namespace ito::tools

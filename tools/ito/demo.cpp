@@ -1,0 +1,76 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <numeric>
+
+#include "sde/training/score_model.h"
+#include "tools/data/png.h"
+#include "tools/ito/commands.h"
+#include "tools/run/interrupt.h"
+#include "tools/run/pictures.h"
+#include "tools/run/progress.h"
+#include "tools/run/train_run.h"
+
+namespace ito::tools {
+namespace {
+
+struct DemoOptions {
+  std::string out = "demo";
+  double minutes = 2;
+  CommonOptions common;
+};
+
+void write_pictures(const std::filesystem::path& out, const std::filesystem::path& run) {
+  const sde::ScoreModel model = sde::load_score_model(run);
+  Config config;
+  config.fields().apply_known(model.settings, model.file.string());
+  const SampleJob job{.score = model.score(),
+                      .sde = model.sde,
+                      .sample_shape = model.sample_shape,
+                      .sampling = config.sampling};
+  std::vector<int64_t> seeds(64);
+  std::iota(seeds.begin(), seeds.end(), 0);
+  Progress progress;
+  const auto watch = [&](const samplers::StepView& view, int64_t) {
+    progress.show("sampling: step " + std::to_string(view.step + 1) + "/" +
+                  std::to_string(view.steps));
+    return samplers::Verdict::go_on;
+  };
+  data::write_png(out / "grid.png",
+                  picture_of(draw_samples(job, seeds, watch), model.sde->centered_data()));
+  seeds.resize(8);
+  data::write_png(out / "trajectory.png", trajectory_picture(job, seeds, 9));
+}
+
+int run_demo(const DemoOptions& o) {
+  o.common.apply();
+  install_interrupt_handlers();
+  const std::filesystem::path out(o.out), run = out / "run";
+  const TrainEnd end = run_training(
+      {.config = load_config({.preset = "demo"}), .out = run, .max_minutes = o.minutes});
+  if (end == TrainEnd::interrupted) return kExitPreempted;
+  write_pictures(out, run);
+  std::printf(
+      "\n%s/grid.png        64 samples of the network that was just trained\n"
+      "%s/trajectory.png  the way from noise (left) to a sample (right)\n"
+      "\nTry next:\n"
+      "  ito sample %s --seeds 100-163 --grid more.png\n"
+      "  ito sample %s --set sampling.predictor=euler_maruyama --steps 50 --grid fewer_steps.png\n"
+      "  ito train --preset toy2d --out runs/toy2d\n",
+      o.out.c_str(), o.out.c_str(), run.c_str(), run.c_str());
+  return 0;
+}
+
+}  // namespace
+
+Command add_demo(CLI::App& app) {
+  const auto o = std::make_shared<DemoOptions>();
+  app.add_option("--out", o->out, "Folder for the run and the pictures")->capture_default_str();
+  app.add_option("--minutes", o->minutes, "Time for training")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  o->common.add_to(app);
+  return [o] { return run_demo(*o); };
+}
+
+}  // namespace ito::tools

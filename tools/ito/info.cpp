@@ -1,0 +1,87 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "engine/core/parallel.h"
+#include "engine/core/version.h"
+#include "engine/cuda/runtime.h"
+#include "kernels/common/op_table.h"
+#include "models/make.h"
+#include "models/presets/presets.h"
+#include "sde/training/score_model.h"
+#include "tools/config/config.h"
+#include "tools/ito/commands.h"
+
+namespace ito::tools {
+namespace {
+
+struct InfoOptions {
+  std::string model;
+  ConfigSources sources;
+  bool print_config = false;
+};
+
+void print_program() {
+  std::printf("ito %s\n", ITO_VERSION);
+  std::printf("threads   %d\n", num_threads());
+  const int gpus = cuda::device_count();
+  std::printf("gpus      %d%s\n", gpus,
+              gpus == 0 ? (" (" + cuda::unavailable_reason() + ")").c_str() : "");
+  std::printf("ops       %zu\n", op_table().size());
+  std::printf("presets  ");
+  for (const nn::Preset& p : nn::presets())
+    std::printf(" %.*s", static_cast<int>(p.name.size()), p.name.data());
+  std::printf("\n");
+}
+
+void print_network(nn::Network& network) {
+  size_t width = 0;
+  const auto parameters = nn::parameters_of(network);
+  for (const nn::Parameter& p : parameters) width = std::max(width, p.name.size());
+  for (const nn::Parameter& p : parameters) {
+    std::printf("%-*s  %-18s %10lld%s\n", static_cast<int>(width), p.name.c_str(),
+                to_string(p.value->shape()).c_str(), static_cast<long long>(p.value->numel()),
+                p.training == nn::Training::frozen ? "  frozen" : "");
+  }
+  std::printf("trained %lld, frozen %lld\n",
+              static_cast<long long>(nn::count_parameters(network, nn::Training::trained)),
+              static_cast<long long>(nn::count_parameters(network, nn::Training::frozen)));
+}
+
+int run_info(const InfoOptions& o) {
+  if (!o.model.empty()) {
+    const sde::ScoreModel model = sde::load_score_model(o.model);
+    std::printf("%s\n", model.file.string().c_str());
+    for (const auto& [key, value] : model.settings)
+      std::printf("%s = %s\n", key.c_str(), to_string(value).c_str());
+    print_network(*model.network);
+    return 0;
+  }
+  if (o.sources.preset.empty() && o.sources.file.empty()) {
+    print_program();
+    return 0;
+  }
+  Config config = load_config(o.sources);
+  config.validate();
+  if (o.print_config) {
+    std::fputs(to_toml(config).c_str(), stdout);
+    return 0;
+  }
+  print_network(
+      *nn::make_network(config.model, config.image(), static_cast<uint64_t>(config.train.seed)));
+  return 0;
+}
+
+}  // namespace
+
+Command add_info(CLI::App& app) {
+  const auto o = std::make_shared<InfoOptions>();
+  app.add_option("model", o->model, "Run folder, checkpoint folder, or .safetensors file");
+  app.add_option("--preset", o->sources.preset, "Describe the network of a preset");
+  app.add_option("--config", o->sources.file, "Describe the network of a TOML file");
+  app.add_option("--set", o->sources.overrides, "Override one key: section.key=value")->take_all();
+  app.add_flag("--print-config", o->print_config, "Print the resolved configuration instead");
+  return [o] { return run_info(*o); };
+}
+
+}  // namespace ito::tools

@@ -1,0 +1,68 @@
+// The ito program: parses, dispatches, turns errors into one line and an exit code.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
+
+#include "engine/core/check.h"
+#include "engine/core/version.h"
+#include "tools/ito/commands.h"
+
+namespace {
+
+int report(const ito::UserError& e) {
+  std::fprintf(stderr, "error[E%d] %s\n", static_cast<int>(e.code()), e.what());
+  return ito::exit_code_of(e.code());
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Score-based generative modelling through stochastic differential equations");
+  app.set_version_flag("--version", "ito " ITO_VERSION);
+  app.require_subcommand(1);
+  struct Entry {
+    const char* name;
+    const char* doc;
+    ito::tools::Command (*add)(CLI::App&);
+  };
+  constexpr Entry kCommands[] = {
+      {"train", "Train a network", ito::tools::add_train},
+      {"sample", "Draw samples from a trained network", ito::tools::add_sample},
+      {"info", "Describe this program, a preset, or a trained network", ito::tools::add_info},
+      {"demo", "Train on built-in digits for two minutes and show samples", ito::tools::add_demo},
+  };
+  std::vector<std::pair<CLI::App*, ito::tools::Command>> commands;
+  for (const Entry& e : kCommands) {
+    CLI::App* sub = app.add_subcommand(e.name, e.doc);
+    commands.emplace_back(sub, e.add(*sub));
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForAllHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForVersion& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    ito::fail(ito::ErrorCode::bad_usage, "command line", e.what(), "see ito --help");
+  }
+  for (const auto& [sub, command] : commands) {
+    if (sub->parsed()) return command();
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const ito::UserError& e) {
+    return report(e);
+  } catch (const std::bad_alloc&) {
+    return report({ito::ErrorCode::out_of_memory, "memory", "the system gave none",
+                   "use a smaller batch or a machine with more memory"});
+  } catch (const std::exception& e) {
+    return report({ito::ErrorCode::internal, "ito", ito::escaped(e.what()),
+                   "this is a bug: please report it with the command"});
+  }
+}

@@ -1,0 +1,122 @@
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include "engine/io/checksum.h"
+#include "sde/training/score_model.h"
+#include "tools/config/config.h"
+#include "tools/data/grid.h"
+#include "tools/data/png.h"
+#include "tools/ito/commands.h"
+#include "tools/run/pictures.h"
+#include "tools/run/progress.h"
+
+namespace ito::tools {
+namespace {
+
+struct SampleOptions {
+  std::string model, seeds = "0-15", grid, png_folder, trajectory;
+  std::vector<std::string> overrides;
+  int64_t seed = 0, batch = 64;
+  int steps = 0;
+  bool reference = false;
+  CommonOptions common;
+};
+
+SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model) {
+  Config config;
+  const Fields fields = config.fields();
+  fields.apply_known(model.settings, model.file.string());
+  for (const std::string& assignment : o.overrides) {
+    const size_t equal = assignment.find('=');
+    if (!assignment.starts_with("sampling.") || equal == std::string::npos) {
+      fail(ErrorCode::bad_usage, "--set", "\"" + assignment + "\" is not sampling.key=value",
+           "only the section sampling can be changed for a trained model");
+    }
+    fields.assign(assignment.substr(0, equal), assignment.substr(equal + 1), "--set");
+  }
+  if (o.steps > 0) config.sampling.steps = o.steps;
+  config.sampling.validate();
+  return {.score = model.score(),
+          .sde = model.sde,
+          .sample_shape = model.sample_shape,
+          .sampling = config.sampling,
+          .seed = static_cast<uint64_t>(o.seed),
+          .batch = o.batch,
+          .reference = o.reference};
+}
+
+void write_single_images(const std::string& folder, const Tensor& x,
+                         const std::vector<int64_t>& seeds, bool centered) {
+  std::filesystem::create_directories(folder);
+  std::vector<float> values = x.to_vector<float>();
+  if (centered) {
+    for (float& v : values) v = 0.5f * (v + 1);
+  }
+  const std::vector<uint8_t> bytes = data::to_bytes(values, data::Rounding::nearest);
+  const data::ImageShape shape{static_cast<int>(x.size(1)), static_cast<int>(x.size(2)),
+                               static_cast<int>(x.size(3))};
+  for (size_t i = 0; i < seeds.size(); ++i) {
+    char name[32];
+    std::snprintf(name, sizeof name, "seed_%06lld.png", static_cast<long long>(seeds[i]));
+    const auto part = std::span(bytes).subspan(i * shape.numel(), shape.numel());
+    data::write_png(std::filesystem::path(folder) / name, part, shape);
+  }
+}
+
+int run_sample(const SampleOptions& o) {
+  o.common.apply();
+  const std::vector<int64_t> seeds = parse_ranges(o.seeds, "--seeds");
+  const sde::ScoreModel model = sde::load_score_model(o.model);
+  const SampleJob job = job_of(o, model);
+  Progress progress;
+  const auto start = std::chrono::steady_clock::now();
+  const auto watch = [&](const samplers::StepView& view, int64_t done) {
+    progress.show("samples " + std::to_string(done) + "/" + std::to_string(seeds.size()) +
+                  "  step " + std::to_string(view.step + 1) + "/" + std::to_string(view.steps));
+    return samplers::Verdict::go_on;
+  };
+  const Tensor x = draw_samples(job, seeds, watch);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const bool centered = model.sde->centered_data();
+  if (!o.grid.empty()) data::write_png(o.grid, picture_of(x, centered));
+  if (!o.png_folder.empty()) write_single_images(o.png_folder, x, seeds, centered);
+  if (!o.trajectory.empty()) {
+    const std::vector<int64_t> few(seeds.begin(),
+                                   seeds.begin() + std::min<std::ptrdiff_t>(8, std::ssize(seeds)));
+    data::write_png(o.trajectory, trajectory_picture(job, few, 9));
+  }
+  progress.line(std::to_string(seeds.size()) + " samples in " + duration_text(seconds));
+  std::printf("checksum %s\n", checksum_text(x).c_str());
+  return 0;
+}
+
+}  // namespace
+
+Command add_sample(CLI::App& app) {
+  const auto o = std::make_shared<SampleOptions>();
+  app.add_option("model", o->model, "Run folder, checkpoint folder, or .safetensors file")
+      ->required();
+  app.add_option("--seeds", o->seeds, "Samples to draw, by number: 0-63 or 1,4,9-12")
+      ->capture_default_str();
+  app.add_option("--seed", o->seed, "Base seed that all samples share")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--batch", o->batch, "Samples computed together. Never changes results")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("--steps", o->steps, "Predictor steps (sampling.steps)");
+  app.add_option("--set", o->overrides, "Override one key: sampling.key=value. May be repeated")
+      ->take_all();
+  app.add_option("--grid", o->grid, "Write all samples as one PNG");
+  app.add_option("--png", o->png_folder, "Write each sample as a PNG in this folder");
+  app.add_option("--trajectory", o->trajectory,
+                 "Write the way from noise to up to 8 samples as one PNG");
+  app.add_flag("--reference", o->reference, "Sample exactly as the published code does");
+  o->common.add_to(app);
+  return [o] { return run_sample(*o); };
+}
+
+}  // namespace ito::tools

@@ -1,0 +1,83 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "engine/core/check.h"
+#include "tools/ito/commands.h"
+#include "tools/run/interrupt.h"
+#include "tools/run/train_run.h"
+
+namespace ito::tools {
+namespace {
+
+struct TrainOptions {
+  ConfigSources sources;
+  std::string data, out, resume = "auto";
+  double max_minutes = 0;
+  int64_t max_steps = 0, seed = -1;
+  bool print_config = false;
+  CommonOptions common;
+};
+
+Config config_of(const TrainOptions& o) {
+  if (o.sources.preset.empty() && o.sources.file.empty()) {
+    fail(ErrorCode::bad_usage, "ito train", "neither --preset nor --config is given",
+         "start with --preset demo");
+  }
+  Config config = load_config(o.sources);
+  if (!o.data.empty()) config.data.path = o.data;
+  if (o.max_steps > 0) config.train.max_steps = o.max_steps;
+  if (o.seed >= 0) config.train.seed = o.seed;
+  config.validate();
+  return config;
+}
+
+int run_train(const TrainOptions& o) {
+  o.common.apply();
+  Config config = config_of(o);
+  if (o.print_config) {
+    std::fputs(to_toml(config).c_str(), stdout);
+    return 0;
+  }
+  if (o.resume != "auto" && o.resume != "never") {
+    fail(ErrorCode::bad_value, "--resume", "is \"" + o.resume + "\"", "use auto or never");
+  }
+  if (o.out.empty()) {
+    fail(ErrorCode::bad_usage, "--out", "is not given",
+         "name the folder of the run, e.g. --out runs/first");
+  }
+  install_interrupt_handlers();
+  const TrainEnd end =
+      run_training({.config = config,
+                    .out = o.out,
+                    .resume = o.resume == "auto" ? Resume::automatic : Resume::never,
+                    .max_minutes = o.max_minutes});
+  if (end != TrainEnd::interrupted) return 0;
+  std::fprintf(stderr, "interrupted and saved; go on with the same command\n");
+  return kExitPreempted;
+}
+
+}  // namespace
+
+Command add_train(CLI::App& app) {
+  const auto o = std::make_shared<TrainOptions>();
+  app.add_option("--preset", o->sources.preset,
+                 "Configuration that comes with the program: demo, mnist, toy2d");
+  app.add_option("--config", o->sources.file, "TOML file; overrides the preset");
+  app.add_option("--set", o->sources.overrides,
+                 "Override one key: section.key=value. May be repeated")
+      ->take_all();
+  app.add_option("--data", o->data, "Folder or file of the data set (data.path)");
+  app.add_option("--out", o->out, "Folder of the run");
+  app.add_option("--resume", o->resume, "auto: go on with the newest checkpoint in --out; never")
+      ->capture_default_str();
+  app.add_option("--max-steps", o->max_steps, "Steps to train for (train.max_steps)");
+  app.add_option("--max-minutes", o->max_minutes,
+                 "Stop and save after this many minutes; 0: no limit");
+  app.add_option("--seed", o->seed, "Seed of everything random (train.seed)");
+  app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop");
+  o->common.add_to(app);
+  return [o] { return run_train(*o); };
+}
+
+}  // namespace ito::tools

@@ -1,0 +1,113 @@
+#include "tools/run/pictures.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tools/data/grid.h"
+
+namespace ito::tools {
+namespace {
+
+samplers::PcOptions options_of(const SampleJob& job) {
+  return job.reference ? samplers::reference_pc_options(job.sampling, *job.sde)
+                       : samplers::pc_options(job.sampling, *job.sde);
+}
+
+Tensor run_batch(const SampleJob& job, const std::vector<int64_t>& seeds,
+                 const samplers::Observer& observer) {
+  const samplers::NoiseSource noise{.seed = job.seed};
+  const Tensor prior = samplers::prior_sample(*job.sde, job.sample_shape, seeds, noise);
+  return samplers::sample_pc(job.score, *job.sde, prior, seeds, options_of(job), noise, observer).x;
+}
+
+/// Data range to [0, 1].
+std::vector<float> unit_range(const Tensor& x, bool centered) {
+  std::vector<float> values = x.to_vector<float>();
+  if (centered) {
+    for (float& v : values) v = 0.5f * (v + 1);
+  }
+  return values;
+}
+
+/// Small images are magnified, so that a person sees something.
+int scale_for(int64_t size) { return static_cast<int>(std::max<int64_t>(1, 64 / size)); }
+
+data::ImageShape shape_of(const Tensor& images) {
+  return {static_cast<int>(images.size(1)), static_cast<int>(images.size(2)),
+          static_cast<int>(images.size(3))};
+}
+
+/// The same contrast for every noise level: centred at the mean, scaled by the spread of the state.
+Tensor normalized(const Tensor& x) {
+  std::vector<float> v = x.to_vector<float>();
+  const size_t per_image = v.size() / static_cast<size_t>(x.size(0));
+  for (size_t first = 0; first < v.size(); first += per_image) {
+    float top = 1;
+    for (size_t i = first; i < first + per_image; ++i) top = std::max(top, std::abs(v[i]));
+    for (size_t i = first; i < first + per_image; ++i) v[i] /= top;
+  }
+  return Tensor::from(v, x.shape());
+}
+
+}  // namespace
+
+Tensor draw_samples(
+    const SampleJob& job, const std::vector<int64_t>& seeds,
+    const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer) {
+  const int64_t count = static_cast<int64_t>(seeds.size());
+  Shape shape{count, job.sample_shape[0], job.sample_shape[1], job.sample_shape[2]};
+  Tensor all = Tensor::empty(shape, DType::f32);
+  for (int64_t first = 0; first < count; first += job.batch) {
+    const int64_t end = std::min(count, first + job.batch);
+    const std::vector<int64_t> part(seeds.begin() + first, seeds.begin() + end);
+    samplers::Observer watch;
+    if (observer) {
+      watch = [&](const samplers::StepView& view) { return observer(view, first); };
+    }
+    const Tensor x = run_batch(job, part, watch);
+    std::memcpy(all.data<float>() + first * job.sample_shape.numel(), x.raw(), x.bytes());
+  }
+  return all;
+}
+
+data::Image picture_of(const Tensor& samples, bool centered) {
+  if (samples.size(1) == 1 && samples.size(3) == 2) {
+    return data::scatter_plot(samples.span<float>(), {.size = 512});
+  }
+  const std::vector<float> values = unit_range(samples, centered);
+  return data::make_grid(data::to_bytes(values, data::Rounding::nearest), shape_of(samples),
+                         {.scale = scale_for(samples.size(1))});
+}
+
+data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>& seeds,
+                               int columns) {
+  std::vector<Tensor> states;
+  const auto keep = [&](const samplers::StepView& view) {
+    // Columns are spread evenly over the steps; the last column is the finished sample.
+    const int wanted = static_cast<int>(states.size()) * view.steps / (columns - 1);
+    if (view.step == wanted && static_cast<int>(states.size()) < columns - 1)
+      states.push_back(view.x);
+    return samplers::Verdict::go_on;
+  };
+  const Tensor last = run_batch(job, seeds, keep);
+  if (last.size(1) == 1 && last.size(3) == 2) return picture_of(last, job.sde->centered_data());
+  std::vector<uint8_t> bytes;
+  const auto per_image = static_cast<size_t>(job.sample_shape.numel());
+  std::vector<std::vector<uint8_t>> rows;
+  for (const Tensor& x : states) {
+    rows.push_back(data::to_bytes(unit_range(normalized(x), true), data::Rounding::nearest));
+  }
+  rows.push_back(
+      data::to_bytes(unit_range(last, job.sde->centered_data()), data::Rounding::nearest));
+  for (size_t n = 0; n < seeds.size(); ++n) {
+    for (const auto& row : rows) {
+      const auto at = row.begin() + static_cast<std::ptrdiff_t>(n * per_image);
+      bytes.insert(bytes.end(), at, at + static_cast<std::ptrdiff_t>(per_image));
+    }
+  }
+  return data::make_grid(
+      bytes, shape_of(last),
+      {.columns = static_cast<int>(rows.size()), .scale = scale_for(last.size(1))});
+}
+
+}  // namespace ito::tools

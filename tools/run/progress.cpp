@@ -1,0 +1,46 @@
+#include "tools/run/progress.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace ito::tools {
+
+Progress::Progress() : terminal_(isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() {
+  if (open_line_) std::fputc('\n', stderr);
+}
+
+void Progress::show(const std::string& text) {
+  const auto now = Clock::now();
+  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::seconds(10);
+  if (last_ != Clock::time_point{} && now - last_ < pause) return;
+  last_ = now;
+  if (terminal_) {
+    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    open_line_ = true;
+  } else {
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  std::fflush(stderr);
+}
+
+void Progress::line(const std::string& text) {
+  std::fprintf(stderr, "%s%s\n", open_line_ ? "\r\033[K" : "", text.c_str());
+  open_line_ = false;
+  std::fflush(stderr);
+}
+
+std::string duration_text(double seconds) {
+  const auto s = static_cast<long>(seconds + 0.5);
+  char text[32];
+  if (s >= 3600) {
+    std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  } else {
+    std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
+  }
+  return text;
+}
+
+}  // namespace ito::tools

@@ -1,0 +1,81 @@
+#include "tools/run/run_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/check.h"
+#include "engine/io/atomic_file.h"
+
+namespace ito::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void write_failed(const fs::path& path, const std::string& reason) {
+  fail(ErrorCode::write_failed, path.string(), reason, "check free space and permissions");
+}
+
+void write_text(const fs::path& file, const std::string& text) {
+  write_file_atomically(file,
+                        std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+}
+
+void append(const fs::path& file, const std::string& line) {
+  std::ofstream out(file, std::ios::app | std::ios::binary);
+  if (!(out << line << '\n') || !out.flush()) write_failed(file, "cannot be appended to");
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
+  std::error_code error;
+  fs::create_directories(samples(), error);
+  if (error) write_failed(path_, "cannot be created: " + error.message());
+  const fs::path file = path_ / "run.lock";
+  lock_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ < 0) write_failed(file, std::strerror(errno));
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    close(lock_);
+    lock_ = -1;
+    fail(ErrorCode::output_locked, path_.string(), "another process is writing this run",
+         "wait for it to end, or give another --out");
+  }
+}
+
+RunDirectory::~RunDirectory() {
+  if (lock_ >= 0) close(lock_);
+}
+
+void RunDirectory::write_config(const std::string& toml) const {
+  write_text(path_ / "config.toml", toml);
+}
+
+void RunDirectory::rewind_metrics(int64_t step) const {
+  for (const char* name : {"metrics.jsonl", "timing.jsonl"}) {
+    std::ifstream in(path_ / name, std::ios::binary);
+    std::string kept, line;
+    while (std::getline(in, line)) {
+      const auto json = nlohmann::json::parse(line, nullptr, false);
+      // A line cut off by a crash is dropped like a line of a later step.
+      if (json.is_object() && json.value("step", int64_t{-1}) >= 0 && json["step"] < step) {
+        kept += line + "\n";
+      }
+    }
+    if (in.is_open()) write_text(path_ / name, kept);
+  }
+}
+
+void RunDirectory::append_metrics(const std::string& line) const {
+  append(path_ / "metrics.jsonl", line);
+}
+void RunDirectory::append_timing(const std::string& line) const {
+  append(path_ / "timing.jsonl", line);
+}
+
+}  // namespace ito::tools

@@ -1,0 +1,35 @@
+// A run's folder: configuration, metrics, samples, checkpoints, and a lock against a second writer.
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+namespace ito::tools {
+
+/// Holds the lock while it lives.
+class RunDirectory {
+ public:
+  /// Creates the folder if need be and locks it. Throws UserError (write_failed, output_locked).
+  explicit RunDirectory(std::filesystem::path path);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path samples() const { return path_ / "samples"; }
+
+  void write_config(const std::string& toml) const;
+  /// Drops metrics of steps at or after `step`, as if the run had been stopped there.
+  void rewind_metrics(int64_t step) const;
+  /// Appends a line to metrics.jsonl (numbers that a repeated run reproduces bit for bit) or to
+  /// timing.jsonl (clock times).
+  void append_metrics(const std::string& json_line) const;
+  void append_timing(const std::string& json_line) const;
+
+ private:
+  std::filesystem::path path_;
+  int lock_ = -1;
+};
+
+}  // namespace ito::tools

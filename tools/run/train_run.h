@@ -1,0 +1,25 @@
+// Training in a run folder: data, steps, metrics, grids, checkpoints, resume.
+#pragma once
+
+#include <filesystem>
+
+#include "tools/config/config.h"
+
+namespace ito::tools {
+
+enum class Resume : uint8_t { automatic, never };
+
+struct TrainJob {
+  Config config;
+  std::filesystem::path out;
+  Resume resume = Resume::automatic;
+  double max_minutes = 0;  ///< stop, save and report after this time; 0: no limit
+};
+
+enum class TrainEnd : uint8_t { finished, time_is_up, interrupted };
+
+/// Trains until max_steps, the time limit, or a signal; always leaves a checkpoint of the last
+/// step. Throws UserError.
+TrainEnd run_training(const TrainJob& job);
+
+}  // namespace ito::tools
