@@ -34,7 +34,7 @@ inline unsigned blocks_for(std::int64_t count, std::int64_t per_block) {
   return static_cast<unsigned>((count + per_block - 1) / per_block);
 }
 
-/// Whether `vector` elements can be moved as one 16-byte access from every multiple of it.
+/// Whether all addresses are multiples of 16 bytes; null is.
 template <class... T>
 bool aligned16(const T*... addresses) {
   return ((reinterpret_cast<std::uintptr_t>(addresses) % 16 == 0) && ...);

@@ -34,10 +34,10 @@ struct Place {
       : column(gpu::thread_rank() % g.columns),
         row(gpu::thread_rank() / g.columns),
         rows(kThreads / g.columns),
-        channel((static_cast<int>(blockIdx.y) * g.columns + column) * V),
-        first(static_cast<int>(blockIdx.x) * g.slab),
+        channel((static_cast<int>(blockIdx.z) * g.columns + column) * V),
+        first(static_cast<int>(blockIdx.y) * g.slab),
         end(first + g.slab < g.pixels ? first + g.slab : g.pixels),
-        image(static_cast<std::size_t>(blockIdx.z) * static_cast<std::size_t>(g.pixels) *
+        image(static_cast<std::size_t>(blockIdx.x) * static_cast<std::size_t>(g.pixels) *
               static_cast<std::size_t>(g.channels)),
         inside(channel < g.channels) {}
   DEV std::size_t at(const Geometry& g, int pixel) const {
@@ -71,10 +71,11 @@ moments_kernel(Geometry g, const T* __restrict__ x, float* __restrict__ moments)
     float value[V];
     gpu::load_floats<V>(x + p.at(g, pixel), value);
     count += 1;
+    const float share = 1.0f / count;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       const float delta = value[i] - mean[i];
-      mean[i] += delta / count;
+      mean[i] += delta * share;
       m2[i] += delta * (value[i] - mean[i]);
     }
   }
@@ -97,7 +98,7 @@ moments_kernel(Geometry g, const T* __restrict__ x, float* __restrict__ moments)
     counts[rank] += counts[other];
   }
   if (p.row != 0 || !p.inside) return;
-  float* to = moments + (static_cast<std::size_t>(blockIdx.z) * gridDim.x + blockIdx.x) * 2 *
+  float* to = moments + (static_cast<std::size_t>(blockIdx.x) * gridDim.y + blockIdx.y) * 2 *
                             static_cast<std::size_t>(g.channels);
   for (int i = 0; i < V; ++i) {
     to[p.channel + i] = means[rank * V + i];
@@ -111,7 +112,7 @@ KERNEL(kGroupThreads)
 stats_kernel(Geometry g, const float* __restrict__ moments, const T* __restrict__ shift,
              float* __restrict__ stats) {
   __shared__ Moments<double> partial[kGroupThreads];
-  const int group = static_cast<int>(blockIdx.x), sample = static_cast<int>(blockIdx.y);
+  const int sample = static_cast<int>(blockIdx.x), group = static_cast<int>(blockIdx.y);
   const int rank = gpu::thread_rank(), d = g.channels_per_group;
   Moments<double> sum{0, 0, 0};
   for (int i = rank; i < g.slabs * d; i += kGroupThreads) {
@@ -143,7 +144,7 @@ struct Channels {
   template <class T>
   DEV Channels(const Geometry& g, const Place<V>& p, const T* w, const T* b, const T* shift,
                const float* stats) {
-    const int sample = static_cast<int>(blockIdx.z);
+    const int sample = static_cast<int>(blockIdx.x);
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       const int c = p.inside ? p.channel + i : 0;
@@ -159,7 +160,7 @@ struct Channels {
 /// 1 / (1 + exp(-x)), without overflow.
 DEV float sigmoid(float x) {
   const float e = gpu::exp_approx(x < 0 ? x : -x);
-  return (x < 0 ? e : 1.0f) / (1.0f + e);
+  return gpu::div_approx(x < 0 ? e : 1.0f, 1.0f + e);
 }
 
 template <class T, int V>
@@ -213,7 +214,7 @@ sums_kernel(Geometry g, const T* __restrict__ gy, const T* __restrict__ x, const
     }
   }
   const int rank = gpu::thread_rank();
-  float* to = sums + (static_cast<std::size_t>(blockIdx.z) * gridDim.x + blockIdx.x) * 3 *
+  float* to = sums + (static_cast<std::size_t>(blockIdx.x) * gridDim.y + blockIdx.y) * 3 *
                          static_cast<std::size_t>(g.channels);
   for (int which = 0; which < 3; ++which) {
     __syncthreads();  // the sum before this one may still be read
@@ -239,24 +240,29 @@ group_kernel(Geometry g, const float* __restrict__ sums, const T* __restrict__ w
              const float* __restrict__ stats, float* __restrict__ totals, float* __restrict__ means,
              T* __restrict__ gshift) {
   __shared__ double scratch[gpu::kWarpSize];
-  const int group = static_cast<int>(blockIdx.x), sample = static_cast<int>(blockIdx.y);
+  const int sample = static_cast<int>(blockIdx.x), group = static_cast<int>(blockIdx.y);
   const int d = g.channels_per_group;
+  const int end = (group + 1) * d, step = kGroupThreads / gpu::kWarpSize;
+  // A warp adds up one channel at a time.
   const auto slab_sum = [&](int which, int c) {
     const float* from =
         sums + static_cast<std::size_t>(sample) * g.slabs * 3 * g.channels + which * g.channels + c;
     float sum = 0;
-    for (int slab = 0; slab < g.slabs; ++slab) {
+    for (int slab = gpu::lane_id(); slab < g.slabs; slab += gpu::kWarpSize) {
       sum += from[static_cast<std::size_t>(slab) * 3 * g.channels];
     }
-    return sum;
+    return gpu::warp_sum(sum);
   };
+  const bool first_lane = gpu::lane_id() == 0;
   double a = 0, b = 0;
   float* total = totals + static_cast<std::size_t>(sample) * 2 * g.channels;
-  for (int c = group * d + gpu::thread_rank(); c < (group + 1) * d; c += kGroupThreads) {
-    total[c] = slab_sum(0, c);
-    total[g.channels + c] = slab_sum(1, c);
-    a += static_cast<double>(gpu::widen(w[c])) * total[c];
-    b += static_cast<double>(gpu::widen(w[c])) * total[g.channels + c];
+  for (int c = group * d + gpu::warp_id(); c < end; c += step) {
+    const float dz = slab_sum(0, c), dz_xhat = slab_sum(1, c);
+    if (!first_lane) continue;
+    total[c] = dz;
+    total[g.channels + c] = dz_xhat;
+    a += static_cast<double>(gpu::widen(w[c])) * dz;
+    b += static_cast<double>(gpu::widen(w[c])) * dz_xhat;
   }
   const double size = static_cast<double>(g.pixels) * d;
   a = gpu::block_sum(a, scratch) / size;
@@ -267,9 +273,11 @@ group_kernel(Geometry g, const float* __restrict__ sums, const T* __restrict__ w
     means[at + 1] = static_cast<float>(b);
   }
   if (gshift == nullptr) return;
-  for (int c = group * d + gpu::thread_rank(); c < (group + 1) * d; c += kGroupThreads) {
-    const double ga = gpu::widen(w[c]) * total[c] - g.pixels * a - b * slab_sum(2, c);
-    gshift[sample * g.channels + c] = gpu::narrow<T>(static_cast<float>(stats[at + 1] * ga));
+  for (int c = group * d + gpu::warp_id(); c < end; c += step) {
+    const float xhat = slab_sum(2, c);
+    if (!first_lane) continue;
+    const double value = gpu::widen(w[c]) * total[c] - g.pixels * a - b * xhat;
+    gshift[sample * g.channels + c] = gpu::narrow<T>(static_cast<float>(stats[at + 1] * value));
   }
 }
 
@@ -302,7 +310,7 @@ input_gradient_kernel(Geometry g, const T* __restrict__ gy, const T* __restrict_
 #pragma unroll
   for (int i = 0; i < V; ++i) {
     const int group = p.inside ? (p.channel + i) / g.channels_per_group : 0;
-    const float* m = means + (static_cast<int>(blockIdx.z) * g.groups + group) * 2;
+    const float* m = means + (static_cast<int>(blockIdx.x) * g.groups + group) * 2;
     mean_a[i] = m[0];
     mean_b[i] = m[1];
   }
@@ -336,14 +344,14 @@ Geometry geometry_of(const Shape& x, const ops::GroupNormAttrs& a, int vector) {
   return g;
 }
 
-/// Blocks of the kernels that visit every pixel.
+/// Blocks of the kernels that visit every pixel. Samples come first: y and z end at 65535.
 template <int V>
 dim3 pixel_grid(const Geometry& g, int64_t samples) {
-  return dim3(static_cast<unsigned>(g.slabs), gpu::blocks_for(g.channels, g.columns * V),
-              static_cast<unsigned>(samples));
+  return dim3(static_cast<unsigned>(samples), static_cast<unsigned>(g.slabs),
+              gpu::blocks_for(g.channels, g.columns * V));
 }
 dim3 group_grid(const Geometry& g, int64_t samples) {
-  return dim3(static_cast<unsigned>(g.groups), static_cast<unsigned>(samples));
+  return dim3(static_cast<unsigned>(samples), static_cast<unsigned>(g.groups));
 }
 
 /// 16-byte access where every pixel starts on a multiple of 16 bytes.
@@ -391,7 +399,7 @@ void backward_with(Launch& launch, const Tensors& gy, const Tensors& x, const Te
                            stats, totals, means, gpu::elements_of<T>(gx[3])));
   }
   gpu::check(gpu::launch(parameters_kernel<T>, gpu::blocks_for(g.channels, kThreads), kThreads, 0,
-                         stream, static_cast<int>(n), g.channels, totals,
+                         stream, static_cast<int>(x[0].numel() > 0 ? n : 0), g.channels, totals,
                          gpu::elements_of<T>(gx[1]), gpu::elements_of<T>(gx[2])));
   if (!gx[0] || x[0].numel() == 0) return;
   gpu::check(gpu::launch(input_gradient_kernel<T, V>, pixel_grid<V>(g, n), kThreads, 0, stream, g,

@@ -44,6 +44,7 @@ std::vector<Case> network_cases() {
       {{7, 8, 8, 96}, {64, 1, 1, 96}, {}},
       {{7, 16, 16, 24}, {40, 3, 3, 24}, {.stride = 2, .pad_bottom = 1, .pad_right = 1}},
       {{7, 4, 4, 128}, {64, 3, 3, 128}, kSame3},
+      {{37, 24, 24, 3}, {8, 3, 3, 3}, kSame3},                // several images in each partial sum
       {{7, 36, 35, 64}, {64, 3, 3, 64}, kSame3},              // several bands
       {{7, 41, 36, 33}, {96, 3, 3, 33}, {1, 2, 2, 2, 2, 2}},  // several bands, dilated
   };
@@ -259,6 +260,7 @@ TEST(Conv2d, AllocatesNothingInSteadyState) {
     const Tensor x = fractions(c.x, dtype, 1), w = fractions(c.w, dtype, 2);
     const Tensor gy = fractions(shape_of_y(c), dtype, 4);
     run(c, x, w, {}, gy);
+    if (allocator_of(kCpu).stats().cached_bytes == 0) GTEST_SKIP() << "AddressSanitizer: no cache";
     const NoAllocScope none;
     EXPECT_NO_THROW(run(c, x, w, {}, gy)) << name_of(dtype);
   }

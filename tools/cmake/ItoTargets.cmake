@@ -25,7 +25,9 @@ function(ito_configure target)
     VISIBILITY_INLINES_HIDDEN ON)
   if(ITO_DEVELOPER)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Werror
-      -Wno-missing-field-initializers)  # designated initialisers leave defaults on purpose
+      -Wno-missing-field-initializers  # designated initialisers leave defaults on purpose
+      # g++ 12 reports both falsely at -O3
+      $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   endif()
   if(ITO_SANITIZE)
     target_compile_options(${target} PRIVATE
