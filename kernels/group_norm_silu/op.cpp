@@ -41,6 +41,8 @@ struct GroupNormSilu {
     ITO_CHECK(is_floating(x[0].dtype), DTypeError, "needs a floating dtype", kv("x", x[0].dtype));
     ITO_CHECK(x[0].shape.rank() >= 2, ShapeError, "x must be [N, ..., C]", kv("x", x[0].shape));
     const int64_t n = x[0].shape[0], c = x[0].shape[-1];
+    ITO_CHECK(x[0].shape.numel_of(1, x[0].shape.rank()) > 0, ShapeError,
+              "a sample needs at least one pixel and channel", kv("x", x[0].shape));
     ITO_CHECK(a.groups > 0 && c % a.groups == 0, ShapeError, "channels must divide by groups",
               kv("C", c), kv("groups", a.groups));
     for (int i : {1, 2}) {
@@ -65,7 +67,7 @@ struct GroupNormSilu {
     const int64_t d = p.channels_per_group();
     Tensor u = ops::reshape(ops::cast(in[0], acc), Shape{p.samples, p.pixels, p.channels});
     if (in[3]) u = u + ops::reshape(ops::cast(in[3], acc), Shape{p.samples, 1, p.channels});
-    u = ops::reshape(u, Shape{p.samples, p.pixels, p.groups, d});  // [N, P, G, C/G]
+    u = ops::reshape(u, Shape{p.samples, p.pixels, p.groups, d});       // [N, P, G, C/G]
     const Tensor mean = ops::reduce(ops::ReduceKind::mean, u, {1, 3});  // [N, 1, G, 1]
     const Tensor centred = u - mean;
     const Tensor variance = ops::reduce(ops::ReduceKind::mean, ops::square(centred), {1, 3});

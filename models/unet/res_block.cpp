@@ -5,8 +5,8 @@
 namespace ito::nn {
 
 ResBlock::ResBlock(Init& init, int in, int out, const BlockStyle& block, Resampling change)
-    : norm0(in),
-      norm1(out),
+    : norm0(in, block.groups),
+      norm1(out, block.groups),
       conv0(init, in, out, 3),
       conv1(init, out, out, 3, block.init_scale),
       dense0(init, block.embedding, out),

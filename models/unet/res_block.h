@@ -16,6 +16,7 @@ struct BlockStyle {
   double init_scale = 0;
   double dropout = 0;
   int embedding = 0;  ///< width of the time embedding, 4 nf
+  int groups = 0;     ///< of the norms; 0: min(C / 4, 32)
   FirTaps taps;       ///< for blocks that resample
 };
 

@@ -12,6 +12,17 @@ namespace {
 
 FirTaps taps_of(const ModelConfig& m) { return m.fir ? m.fir_kernel : FirTaps{}; }
 
+/// DDPM (Ho et al. 2020) as options of NCSN++; its own configuration ignores these.
+ModelConfig with_ddpm_options(ModelConfig m) {
+  if (m.name != "ddpm") return m;
+  m.resblock_type = "ddpm";
+  m.embedding_type = "positional";
+  m.progressive = m.progressive_input = "none";
+  m.fir = m.skip_rescale = false;
+  m.init_scale = 0;
+  return m;
+}
+
 BlockStyle style_of(const ModelConfig& m) {
   return {.kind = m.resblock_type == "biggan" ? BlockStyle::Kind::biggan : BlockStyle::Kind::ddpm,
           .activation = activation_of(m.nonlinearity),
@@ -19,6 +30,7 @@ BlockStyle style_of(const ModelConfig& m) {
           .init_scale = m.init_scale,
           .dropout = m.dropout,
           .embedding = 4 * m.nf,
+          .groups = m.name == "ddpm" ? 32 : 0,
           .taps = taps_of(m)};
 }
 
@@ -30,9 +42,9 @@ Tensor run(const std::variant<ResBlock, Resample>& part, const Tensor& h, const 
 }  // namespace
 
 UNet::UNet(const ModelConfig& model, const ImageConfig& image, uint64_t seed)
-    : model_(model), image_(image), style_(style_of(model)) {
-  model.validate();
-  const int levels = static_cast<int>(model.ch_mult.size());
+    : model_(with_ddpm_options(model)), image_(image), style_(style_of(model_)) {
+  model_.validate();
+  const int levels = static_cast<int>(model_.ch_mult.size());
   if (image.image_size < 1 || image.image_size % (1 << (levels - 1)) != 0) {
     fail(ErrorCode::bad_combination, "data.image_size",
          "is " + std::to_string(image.image_size) + ", which does not halve " +
@@ -40,8 +52,8 @@ UNet::UNet(const ModelConfig& model, const ImageConfig& image, uint64_t seed)
          "use a multiple of " + std::to_string(1 << (levels - 1)) + " or a shorter model.ch_mult");
   }
   Init init(seed);
-  embedding_ = TimeEmbedding(init, model);
-  input_ = Conv2d(init, image.channels, model.nf, 3);
+  embedding_ = TimeEmbedding(init, model_);
+  input_ = Conv2d(init, image.channels, model_.nf, 3);
   build_down(init);
   const int lowest = skip_channels_.back();
   middle0_ = make_block(init, lowest, lowest);
@@ -63,7 +75,7 @@ ResBlock UNet::make_block(Init& init, int in, int out, ResBlock::Resampling resa
 }
 
 AttentionBlock UNet::make_attention(Init& init, int channels) {
-  return AttentionBlock(init, channels, 0, model_.init_scale, style_.skip_scale);
+  return AttentionBlock(init, channels, style_.groups, model_.init_scale, style_.skip_scale);
 }
 
 std::variant<ResBlock, Resample> UNet::make_resampling(Init& init, int channels,
@@ -119,7 +131,7 @@ void UNet::build_up(Init& init) {
     if (model_.progressive == "output_skip" || (model_.progressive == "residual" && lowest)) {
       const bool skip = model_.progressive == "output_skip";
       pyramid_channels = skip ? image_.channels : channels;
-      level.pyramid_norm = GroupNorm(channels);
+      level.pyramid_norm = GroupNorm(channels, style_.groups);
       level.pyramid_conv =
           Conv2d(init, channels, pyramid_channels, 3, skip ? model_.init_scale : 1);
     } else if (model_.progressive == "residual") {
@@ -130,7 +142,7 @@ void UNet::build_up(Init& init) {
     up_.push_back(std::move(level));
   }
   if (model_.progressive == "output_skip") return;
-  output_norm_ = GroupNorm(channels);
+  output_norm_ = GroupNorm(channels, style_.groups);
   output_ = Conv2d(init, channels, image_.channels, 3, model_.init_scale);
 }
 

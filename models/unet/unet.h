@@ -1,4 +1,4 @@
-// The U-Net of Song et al. 2021 (App. H): NCSN++ and DDPM++ by options.
+// The U-Net of Song et al. 2021 (App. H): NCSN++, DDPM++ and DDPM by options.
 #pragma once
 
 #include <optional>
