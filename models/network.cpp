@@ -21,7 +21,10 @@ int64_t count_parameters(Network& network, Training training) {
 
 void convert(Network& network, DType dtype) {
   const NoGradScope off;
-  for (const Parameter& p : parameters_of(network)) *p.value = ops::cast(p.value->detach(), dtype);
+  for (const Parameter& p : parameters_of(network)) {
+    const bool keep = dtype == DType::bf16 && p.training == Training::frozen;
+    *p.value = ops::cast(p.value->detach(), keep ? DType::f32 : dtype);
+  }
 }
 
 }  // namespace ito::nn

@@ -34,7 +34,9 @@ class Network {
 std::vector<Parameter> parameters_of(Network& network);
 int64_t count_parameters(Network& network, Training training);
 
-/// Rebinds every parameter to a copy of another dtype (fp64 for checks, bf16 for speed).
+/// Rebinds every parameter to a copy of another dtype (fp64 for checks, bf16 for speed). Frozen
+/// ones are f32 in a bf16 network: frequencies rounded to 8 bits would turn Fourier phases by a
+/// radian.
 void convert(Network& network, DType dtype);
 
 }  // namespace ito::nn

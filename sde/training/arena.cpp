@@ -16,12 +16,13 @@ std::vector<nn::Parameter> trained_parameters(nn::Network& network) {
 Arena::Arena(nn::Network& network) {
   constexpr int64_t kAlign = 16;
   for (const nn::Parameter& p : trained_parameters(network)) {
+    device_ = p.value->device();
     entries_.push_back({p.name, p.value->shape(), size_});
     size_ += (p.value->numel() + kAlign - 1) / kAlign * kAlign;
   }
 }
 
-Tensor Arena::allocate() const { return Tensor::zeros({size_}, DType::f32); }
+Tensor Arena::allocate() const { return Tensor::zeros({size_}, DType::f32, device_); }
 
 Tensor Arena::view(const Tensor& array, size_t i) const {
   const Entry& e = entries_[i];

@@ -17,7 +17,7 @@ class Arena {
   explicit Arena(nn::Network& network);
 
   int64_t size() const { return size_; }  ///< elements, gaps included
-  /// A zeroed array of this layout.
+  /// A zeroed array of this layout, on the parameters' device.
   Tensor allocate() const;
   /// The part of `array` that belongs to parameter i, in its shape; shares the memory.
   Tensor view(const Tensor& array, size_t i) const;
@@ -37,6 +37,7 @@ class Arena {
   };
   std::vector<Entry> entries_;
   int64_t size_ = 0;
+  Device device_;  // of the parameters
 };
 
 }  // namespace ito::sde

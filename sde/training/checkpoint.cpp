@@ -133,8 +133,10 @@ fs::path save_checkpoint(const fs::path& run, Trainer& trainer, const Settings& 
     fs::rename(temporary, target);
     sync_folder(parent);
     write_text(parent / "LATEST", target.filename().string() + "\n");
+    // Later steps are damaged, or this run would have gone on from them: they do not count.
     const std::vector<fs::path> all = all_checkpoints(run);
-    for (size_t i = static_cast<size_t>(keep); i < all.size(); ++i) fs::remove_all(all[i]);
+    const auto here = std::ranges::find(all, target) - all.begin();
+    for (size_t i = static_cast<size_t>(here + keep); i < all.size(); ++i) fs::remove_all(all[i]);
   } catch (const fs::filesystem_error& e) {
     write_failed(target, e.code().message());
   }
@@ -142,13 +144,16 @@ fs::path save_checkpoint(const fs::path& run, Trainer& trainer, const Settings& 
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& run) {
+  std::optional<UserError> damage;
   for (const fs::path& checkpoint : all_checkpoints(run)) {
     try {
       verify(checkpoint);
       return checkpoint;
-    } catch (const UserError&) {  // damaged: an older one may be whole
+    } catch (const UserError& e) {  // an older one may be whole
+      if (!damage) damage = e;
     }
   }
+  if (damage) throw *damage;
   return std::nullopt;
 }
 

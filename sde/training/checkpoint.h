@@ -17,7 +17,8 @@ namespace ito::sde {
 std::filesystem::path save_checkpoint(const std::filesystem::path& run, Trainer& trainer,
                                       const Settings& settings, int keep);
 
-/// The newest checkpoint of a run that verifies, if there is one.
+/// The newest checkpoint of a run that verifies, or nothing if the run has none yet. Throws
+/// UserError about the newest if there are some and none verifies.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run);
 
 /// Restores everything that the next step depends on. Throws UserError (file_mismatch, ...).

@@ -8,7 +8,8 @@ namespace ito::sde {
 namespace {
 
 std::filesystem::path weights_file(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
     fail(ErrorCode::file_missing, path.string(), "does not exist", "check the path");
   }
   if (!std::filesystem::is_directory(path)) return path;

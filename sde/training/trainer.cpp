@@ -21,10 +21,10 @@ Tensor rows(const Tensor& images, int64_t first, int64_t count) {
                       images.shape().with(0, count), images.dtype());
 }
 
-Tensor positions(int64_t first, int64_t count) {
+Tensor positions(int64_t first, int64_t count, Device device) {
   std::vector<int64_t> list(static_cast<size_t>(count));
   std::iota(list.begin(), list.end(), first);
-  return Tensor::from(list, {count});
+  return Tensor::from(list, {count}, device);
 }
 
 }  // namespace
@@ -108,7 +108,7 @@ double Trainer::accumulate_gradients(const Tensor& images, const RecordedDraws& 
     const nn::ForwardOptions options{.dropout = nn::ForwardOptions::Dropout::on,
                                      .seed = static_cast<uint64_t>(train_.seed),
                                      .step = steps_done_,
-                                     .samples = positions(first, count)};
+                                     .samples = positions(first, count, images.device())};
     const Tensor each =
         losses(*network_, rows(images, first, count), steps_done_, first, options, recorded);
     const Tensor loss = ops::sum(each) * (1.0 / static_cast<double>(batch));
@@ -153,7 +153,7 @@ double Trainer::evaluate(const Tensor& images, int64_t key_step,
   double total = 0;
   for (int64_t first = 0; first < batch; first += micro) {
     const int64_t count = std::min(micro, batch - first);
-    const nn::ForwardOptions options{.samples = positions(first, count)};
+    const nn::ForwardOptions options{.samples = positions(first, count, images.device())};
     total += ops::sum(losses(*ema_network_, rows(images, first, count), key_step, first, options,
                              recorded))
                  .item();

@@ -47,6 +47,9 @@ Dataset::Content open_digits(const DataConfig& config, Split split) {
     fail(ErrorCode::bad_value, "data.image_size", "is " + std::to_string(size),
          "digits are drawn with 12 to 64 pixels a side");
   }
+  if (config.channels == 2) {
+    fail(ErrorCode::bad_value, "data.channels", "is 2", "digits are grey (1) or RGB (3)");
+  }
   return make_digits(seed_of(split), split == Split::train ? 8192 : 1024, size,
                      config.channels == 0 ? 1 : config.channels);
 }

@@ -41,8 +41,8 @@ class CaseRun {
   Tensor image(const std::string& name) const;
 
   /// Compares with the array of that name, in the file's layout, by the relative L2 error (by the
-  /// L2 norm where the array is zero). `limit` holds for fp32 and for arrays without a fp64 twin
-  /// (NAME.f64); fp64 results are held against the twin at 1e-9, bf16 ones at 5e-2.
+  /// L2 norm where the array is zero). `limit` holds for fp32. fp64 results are held to 1e-9 where
+  /// the array is fp64 or has a fp64 twin NAME.f64; bf16 ones to 5e-2, gradients to 2e-1.
   void expect(const std::string& name, const Tensor& ours, double limit);
   void expect(const std::string& name, const std::vector<double>& ours, double limit);
   void expect_image(const std::string& name, const Tensor& ours, double limit);  ///< ours NHWC

@@ -108,9 +108,14 @@ void check_file(const fs::path& file, const Options& o, Mode mode, Totals& total
     std::fprintf(stderr, "error[E%d] %s\n", static_cast<int>(e.code()), e.what());
     const int exit_code = exit_code_of(e.code());
     const bool refused = exit_code == 2;  // values that our networks, SDEs or losses do not take
-    totals.unreadable |= exit_code == 3;
-    print_line(refused ? "UNKNOWN" : "FAIL", name,
-               {refused ? "refused:" + e.subject() : "unreadable", kNan, kNan});
+    const bool mismatch = e.code() == ErrorCode::file_mismatch;  // an array is absent or differs
+    const bool unreadable = exit_code == 3 && !mismatch;
+    totals.unreadable |= unreadable;
+    const std::string reason = refused      ? "refused:" + e.subject()
+                               : mismatch   ? "mismatch"
+                               : unreadable ? "unreadable"
+                                            : "exception";
+    print_line(refused ? "UNKNOWN" : "FAIL", name, {reason, kNan, kNan});
     ++(refused ? totals.unknown : totals.failed);
   } catch (const Error& e) {
     std::fprintf(stderr, "%s: %s\n", escaped(name).c_str(), escaped(e.what()).c_str());

@@ -82,9 +82,6 @@ std::unique_ptr<nn::Network> make_network(const CaseRun& run) {
   const Case& c = run.golden();
   const std::string name = c.text("model.name", "none");
   if (name != "ncsnpp" && name != "ddpm") throw Unknown("network:" + name);
-  const std::string normalization = c.text("model.normalization", "GroupNorm");
-  if (normalization != "GroupNorm") throw Unknown("normalization:" + normalization);
-
   nn::NetworkConfig config = nn::network_config(c.settings, c.file.string());
   config.image.channels = static_cast<int>(
       c.number("data.channels", c.number("data.num_channels", config.image.channels)));

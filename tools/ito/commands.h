@@ -2,6 +2,7 @@
 // exit code.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -18,6 +19,14 @@ Command add_train(CLI::App& app);
 Command add_sample(CLI::App& app);
 Command add_info(CLI::App& app);
 Command add_demo(CLI::App& app);
+
+/// Largest values of options; text of the command line is checked against them.
+inline constexpr int64_t kMostSteps = 4'000'000'000;  ///< noise counters take 32 bits
+inline constexpr int64_t kMostSeed = INT64_MAX;
+inline constexpr double kMostMinutes = 1e6;
+
+/// The option --set, one `form` ("section.key=value") each time it is given.
+void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form);
 
 /// Options that several commands share.
 struct CommonOptions {

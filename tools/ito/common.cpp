@@ -28,6 +28,11 @@ void CommonOptions::apply() const {
   }
 }
 
+void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form) {
+  app.add_option("--set", overrides, "Override one key: " + form + ". May be repeated")
+      ->allow_extra_args(false);
+}
+
 std::vector<int64_t> parse_ranges(const std::string& text, const std::string& option) {
   constexpr int64_t kMost = 1'000'000;
   std::vector<int64_t> list;

@@ -67,7 +67,7 @@ Command add_demo(CLI::App& app) {
   const auto o = std::make_shared<DemoOptions>();
   app.add_option("--out", o->out, "Folder for the run and the pictures")->capture_default_str();
   app.add_option("--minutes", o->minutes, "Time for training")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, kMostMinutes))
       ->capture_default_str();
   o->common.add_to(app);
   return [o] { return run_demo(*o); };

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "engine/core/check.h"
 #include "engine/core/parallel.h"
 #include "engine/core/version.h"
 #include "engine/cuda/runtime.h"
@@ -49,6 +50,12 @@ void print_network(nn::Network& network) {
 }
 
 int run_info(const InfoOptions& o) {
+  const bool configured = !o.sources.preset.empty() || !o.sources.file.empty();
+  if (!o.model.empty() ? configured || !o.sources.overrides.empty() || o.print_config
+                       : !configured && (!o.sources.overrides.empty() || o.print_config)) {
+    fail(ErrorCode::bad_usage, "ito info", "--set and --print-config belong to a configuration",
+         "give --preset or --config and no trained network");
+  }
   if (!o.model.empty()) {
     const sde::ScoreModel model = sde::load_score_model(o.model);
     std::printf("%s\n", model.file.string().c_str());
@@ -57,7 +64,7 @@ int run_info(const InfoOptions& o) {
     print_network(*model.network);
     return 0;
   }
-  if (o.sources.preset.empty() && o.sources.file.empty()) {
+  if (!configured) {
     print_program();
     return 0;
   }
@@ -79,7 +86,7 @@ Command add_info(CLI::App& app) {
   app.add_option("model", o->model, "Run folder, checkpoint folder, or .safetensors file");
   app.add_option("--preset", o->sources.preset, "Describe the network of a preset");
   app.add_option("--config", o->sources.file, "Describe the network of a TOML file");
-  app.add_option("--set", o->sources.overrides, "Override one key: section.key=value")->take_all();
+  add_overrides(app, o->sources.overrides, "section.key=value");
   app.add_flag("--print-config", o->print_config, "Print the resolved configuration instead");
   return [o] { return run_info(*o); };
 }

@@ -17,7 +17,6 @@ int report(const ito::UserError& e) {
 int run(int argc, char** argv) {
   CLI::App app("Score-based generative modelling through stochastic differential equations");
   app.set_version_flag("--version", "ito " ITO_VERSION);
-  app.require_subcommand(1);
   struct Entry {
     const char* name;
     const char* doc;
@@ -48,7 +47,7 @@ int run(int argc, char** argv) {
   for (const auto& [sub, command] : commands) {
     if (sub->parsed()) return command();
   }
-  return 0;
+  ito::fail(ito::ErrorCode::bad_usage, "command line", "names no subcommand", "see ito --help");
 }
 
 }  // namespace

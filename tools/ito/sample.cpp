@@ -49,7 +49,6 @@ SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model) {
 
 void write_single_images(const std::string& folder, const Tensor& x,
                          const std::vector<int64_t>& seeds, bool centered) {
-  std::filesystem::create_directories(folder);
   std::vector<float> values = x.to_vector<float>();
   if (centered) {
     for (float& v : values) v = 0.5f * (v + 1);
@@ -65,11 +64,32 @@ void write_single_images(const std::string& folder, const Tensor& x,
   }
 }
 
+[[noreturn]] void no_output(const std::string& path, const char* fact) {
+  fail(ErrorCode::write_failed, path, fact, "name a file in a folder that exists");
+}
+
+/// Output that cannot be written is noticed before hours of sampling, not after.
+void prepare_outputs(const SampleOptions& o) {
+  std::error_code error;
+  for (const std::string& file : {o.grid, o.trajectory}) {
+    if (file.empty()) continue;
+    const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+    if (!folder.empty() && !std::filesystem::is_directory(folder, error)) {
+      no_output(file, "its folder does not exist");
+    }
+    if (std::filesystem::is_directory(file, error)) no_output(file, "is a folder");
+  }
+  if (o.png_folder.empty()) return;
+  std::filesystem::create_directories(o.png_folder, error);
+  if (error) no_output(o.png_folder, ("cannot be created: " + error.message()).c_str());
+}
+
 int run_sample(const SampleOptions& o) {
   o.common.apply();
   const std::vector<int64_t> seeds = parse_ranges(o.seeds, "--seeds");
   const sde::ScoreModel model = sde::load_score_model(o.model);
   const SampleJob job = job_of(o, model);
+  prepare_outputs(o);
   Progress progress;
   const auto start = std::chrono::steady_clock::now();
   const auto watch = [&](const samplers::StepView& view, int64_t done) {
@@ -102,14 +122,14 @@ Command add_sample(CLI::App& app) {
   app.add_option("--seeds", o->seeds, "Samples to draw, by number: 0-63 or 1,4,9-12")
       ->capture_default_str();
   app.add_option("--seed", o->seed, "Base seed that all samples share")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(int64_t{0}, kMostSeed))
       ->capture_default_str();
   app.add_option("--batch", o->batch, "Samples computed together. Never changes results")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
-  app.add_option("--steps", o->steps, "Predictor steps (sampling.steps)");
-  app.add_option("--set", o->overrides, "Override one key: sampling.key=value. May be repeated")
-      ->take_all();
+  app.add_option("--steps", o->steps, "Predictor steps (sampling.steps)")
+      ->check(CLI::Range(1, 1'000'000));
+  add_overrides(app, o->overrides, "sampling.key=value");
   app.add_option("--grid", o->grid, "Write all samples as one PNG");
   app.add_option("--png", o->png_folder, "Write each sample as a PNG in this folder");
   app.add_option("--trajectory", o->trajectory,

@@ -64,17 +64,18 @@ Command add_train(CLI::App& app) {
   app.add_option("--preset", o->sources.preset,
                  "Configuration that comes with the program: demo, mnist, toy2d");
   app.add_option("--config", o->sources.file, "TOML file; overrides the preset");
-  app.add_option("--set", o->sources.overrides,
-                 "Override one key: section.key=value. May be repeated")
-      ->take_all();
+  add_overrides(app, o->sources.overrides, "section.key=value");
   app.add_option("--data", o->data, "Folder or file of the data set (data.path)");
   app.add_option("--out", o->out, "Folder of the run");
   app.add_option("--resume", o->resume, "auto: go on with the newest checkpoint in --out; never")
       ->capture_default_str();
-  app.add_option("--max-steps", o->max_steps, "Steps to train for (train.max_steps)");
+  app.add_option("--max-steps", o->max_steps, "Steps to train for (train.max_steps)")
+      ->check(CLI::Range(int64_t{1}, kMostSteps));
   app.add_option("--max-minutes", o->max_minutes,
-                 "Stop and save after this many minutes; 0: no limit");
-  app.add_option("--seed", o->seed, "Seed of everything random (train.seed)");
+                 "Stop and save after this many minutes; 0: no limit")
+      ->check(CLI::Range(0.0, kMostMinutes));
+  app.add_option("--seed", o->seed, "Seed of everything random (train.seed)")
+      ->check(CLI::Range(int64_t{0}, kMostSeed));
   app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop");
   o->common.add_to(app);
   return [o] { return run_train(*o); };

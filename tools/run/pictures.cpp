@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/core/check.h"
 #include "tools/data/grid.h"
 
 namespace ito::tools {
@@ -13,8 +14,28 @@ samplers::PcOptions options_of(const SampleJob& job) {
                        : samplers::pc_options(job.sampling, *job.sde);
 }
 
+/// Correctors and the published predictors step from level to level, and few levels of VP are too
+/// far apart for that. The first step is the longest.
+void check_levels(const SampleJob& job) {
+  const int steps = job.sampling.steps;
+  const auto nearest = sde::IndexRounding::nearest;
+  try {
+    if (job.sampling.corrector != "none") {
+      samplers::corrector_alpha(*job.sde, job.sde->T(), steps, samplers::CorrectorAlpha::per_step,
+                                nearest);
+    } else if (job.reference && job.sampling.predictor != "euler_maruyama" &&
+               job.sampling.predictor != "none") {
+      job.sde->discretize(job.sde->T(), steps, nearest);
+    }
+  } catch (const ValueError& e) {
+    fail(ErrorCode::bad_combination, "sampling.steps",
+         "is " + std::to_string(steps) + ", too few: " + e.what(), "use 100 steps or more");
+  }
+}
+
 Tensor run_batch(const SampleJob& job, const std::vector<int64_t>& seeds,
                  const samplers::Observer& observer) {
+  check_levels(job);
   const samplers::NoiseSource noise{.seed = job.seed};
   const Tensor prior = samplers::prior_sample(*job.sde, job.sample_shape, seeds, noise);
   return samplers::sample_pc(job.score, *job.sde, prior, seeds, options_of(job), noise, observer).x;

@@ -63,7 +63,8 @@ void RunDirectory::rewind_metrics(int64_t step) const {
     while (std::getline(in, line)) {
       const auto json = nlohmann::json::parse(line, nullptr, false);
       // A line cut off by a crash is dropped like a line of a later step.
-      if (json.is_object() && json.value("step", int64_t{-1}) >= 0 && json["step"] < step) {
+      const auto at = json.is_object() ? json.find("step") : json.end();
+      if (at != json.end() && at->is_number_unsigned() && *at < step) {
         kept += line + "\n";
       }
     }

@@ -85,9 +85,14 @@ class TrainRun {
       fail(ErrorCode::output_exists, job_.out.string(), "holds a run already",
            "give another --out, or --resume auto to go on with it");
     }
-    if (checkpoint) sde::load_checkpoint(*checkpoint, trainer_);
+    if (checkpoint) {
+      sde::load_checkpoint(*checkpoint, trainer_);
+      saved_step_ = trainer_.steps_done();
+    }
     directory_.write_config(to_toml(job_.config));
-    directory_.rewind_metrics(trainer_.steps_done());
+    // Steps since the last regular line are in the loss window: the line that a run's end wrote for
+    // them gives way to the one that an unbroken run writes.
+    directory_.rewind_metrics(trainer_.steps_done() - trainer_.loss_window().count);
     progress_.line((checkpoint ? "resuming " : "training ") + job_.out.string() + " at step " +
                    std::to_string(trainer_.steps_done()) + ": " +
                    std::to_string(nn::count_parameters(trainer_.network(), nn::Training::trained)) +
@@ -112,7 +117,8 @@ class TrainRun {
                   done, last, loss, rate * job_.config.train.batch,
                   duration_text(static_cast<double>(last - done) / rate).c_str());
     progress_.show(text);
-    if (done % job_.config.train.log_every != 0 && done != last) return;
+    const bool regular = done % job_.config.train.log_every == 0;
+    if (!regular && done != last) return;
     // %.17g: the value itself, so that equal runs write equal lines.
     char line[200];
     std::snprintf(line, sizeof line,
@@ -125,7 +131,7 @@ class TrainRun {
                   "{\"step\": %" PRId64 ", \"seconds\": %.3f, \"images_per_second\": %.2f}", step,
                   seconds, rate * job_.config.train.batch);
     directory_.append_timing(line);
-    trainer_.loss_window() = {};
+    if (regular) trainer_.loss_window() = {};
   }
 
   void save() {

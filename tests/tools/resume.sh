@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# resume.sh ITO WORK: however a run is stopped, going on ends with the files of a run never stopped.
+source "$(dirname "$0")/common.sh"
+
+train() {  # run, options
+  local run=$1
+  shift
+  quiet "$run" "$ito" train "${tiny[@]}" --out "$run" "$@"
+}
+
+train whole --max-steps 17
+
+# At lines of metrics and between them, at checkpoints and between them, one step before the end.
+for stop in 1 4 5 8 16; do
+  train "at_$stop" --max-steps $stop
+  [ -d "at_$stop/checkpoints/step_$(printf %08d $stop)" ] || die "no checkpoint of step $stop"
+  train "at_$stop" --max-steps 17 --threads $((stop % 2 + 1))
+  same_run whole "at_$stop"
+done
+# Several stops of one run, and going on with a run that is done.
+for stop in 3 7 7 13 17 17; do train often --max-steps $stop; done
+same_run whole often
+train minutes --max-steps 17 --max-minutes 0.00001
+[ "$(ls minutes/checkpoints | head -n 1)" != step_00000017 ] || die "--max-minutes did not stop"
+train minutes --max-steps 17
+same_run whole minutes
+
+# long RUN: starts a training of 1500 steps in the background and waits until it has saved once.
+steps=400
+long() {
+  "$ito" train "${tiny[@]}" --set train.save_every=50 --set train.sample_every=1000 \
+    --max-steps $steps --threads 1 --out "$1" >"$1.log" 2>&1 &
+  process=$!
+  until [ -s "$1/checkpoints/LATEST" ] || ! kill -0 $process 2>/dev/null; do sleep 0.02; done
+}
+finish() { long "$1"; wait $process || { cat "$1.log"; die "$1 did not go on"; }; }
+
+finish long
+for signal in INT TERM; do
+  long $signal
+  kill -$signal $process
+  code=0
+  wait $process || code=$?
+  [ $code = 75 ] || die "exit code $code after SIG$signal"
+  grep -q 'interrupted and saved' $signal.log || die "SIG$signal: nothing said"
+  last=$(basename "$(ls -d $signal/checkpoints/step_* | tail -n 1)")
+  [ "$last" != "step_$(printf %08d $steps)" ] || die "SIG$signal came too late to test anything"
+  [ "$last" = "$(cat $signal/checkpoints/LATEST)" ] || die "LATEST is not $last"
+  finish $signal
+  same_run long $signal
+done
+
+long killed
+for _ in 1 2 3; do
+  sleep 0.1
+  kill -KILL $process 2>/dev/null || true
+  wait $process 2>/dev/null || true
+  "$ito" info killed >info.log || die "no readable checkpoint after SIGKILL"
+  printf '{"step": 99' >>killed/metrics.jsonl  # what a crash in a write leaves
+  long killed
+done
+wait $process || { cat killed.log; die "the killed run did not go on"; }
+same_run long killed
+
+# A damaged newest checkpoint gives way to the one before it, for sampling and for training.
+for file in model ema optim; do
+  rm -rf damaged
+  cp -r at_8 damaged
+  truncate -s -5 "damaged/checkpoints/step_00000017/$file.safetensors"
+  "$ito" info damaged >info.log
+  grep -q 'step_00000016/ema' info.log || die "damaged $file: another checkpoint is taken"
+  train damaged --max-steps 17
+  grep -q 'at step 16' damaged.log || die "damaged $file: resumed elsewhere"
+  same_run whole damaged
+done
+# Stopped before the place of damaged checkpoints, a run keeps what it has just saved.
+cp -r at_16 branch
+for step in 00000012 00000016 00000017; do echo x >branch/checkpoints/step_$step/state.json; done
+train branch --max-steps 9 --set train.keep=1
+[ -d branch/checkpoints/step_00000009 ] || die "the checkpoint just saved is gone"
+"$ito" info branch >info.log
+grep -q 'step_00000009/ema' info.log || die "the checkpoint just saved is not taken"
+echo "every stop goes on to the same end"
