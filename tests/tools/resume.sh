@@ -25,7 +25,7 @@ train minutes --max-steps 17 --max-minutes 0.00001
 train minutes --max-steps 17
 same_run whole minutes
 
-# long RUN: starts a training of 1500 steps in the background and waits until it has saved once.
+# long RUN: starts a training of $steps steps in the background and waits until it has saved once.
 steps=400
 long() {
   "$ito" train "${tiny[@]}" --set train.save_every=50 --set train.sample_every=1000 \

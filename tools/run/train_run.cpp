@@ -90,15 +90,17 @@ class TrainRun {
       saved_step_ = trainer_.steps_done();
     }
     directory_.write_config(to_toml(job_.config));
-    // Steps since the last regular line are in the loss window: the line that a run's end wrote for
-    // them gives way to the one that an unbroken run writes.
-    directory_.rewind_metrics(trainer_.steps_done() - trainer_.loss_window().count);
+    const int64_t done = trainer_.steps_done();
+    // Steps since the last regular line are in the loss window: the line that the end of a run
+    // wrote for them gives way to the one that an unbroken run writes.
+    const bool goes_on = done < job_.config.train.max_steps;
+    directory_.rewind_metrics(goes_on ? done - trainer_.loss_window().count : done);
     progress_.line((checkpoint ? "resuming " : "training ") + job_.out.string() + " at step " +
-                   std::to_string(trainer_.steps_done()) + ": " +
+                   std::to_string(done) + ": " +
                    std::to_string(nn::count_parameters(trainer_.network(), nn::Training::trained)) +
                    " parameters, " + std::to_string(dataset_->size()) + " samples of " +
                    dataset_->name());
-    if (trainer_.steps_done() == 0) write_samples();
+    if (done == 0) write_samples();
   }
 
   Tensor images_of(int64_t step) const {
