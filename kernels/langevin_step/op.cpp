@@ -34,7 +34,7 @@ std::vector<double> step_sizes(const LangevinAttrs& a, double alpha, const std::
 }
 
 template <class T>
-void run(const LangevinAttrs& a, const Tensors& in, const Tensors& out) {
+void run(Launch& launch, const LangevinAttrs& a, const Tensors& in, const Tensors& out) {
   using A = Acc<T>;
   const int64_t row = table_row(in[kRow], in[kTable]);
   if (in[kX].numel() == 0) return;
@@ -45,7 +45,7 @@ void run(const LangevinAttrs& a, const Tensors& in, const Tensors& out) {
   const int64_t* indices = in[kSamples].data<int64_t>();
   const NoiseKey key = key_of_row(a.key, row);
 
-  std::vector<double> partial(static_cast<size_t>(2 * n * tiles));
+  auto* partial = launch.scratch<double>(2 * n * tiles);
   for_noise_tiles(
       n, elements, indices, z, key, [&](int64_t i, int64_t at, int64_t count, const A* noise) {
         double s2 = 0, z2 = 0;
@@ -55,13 +55,13 @@ void run(const LangevinAttrs& a, const Tensors& in, const Tensors& out) {
           z2 += zj * zj;
         }
         const int64_t tile = i * tiles + (at - i * elements) / kNoiseTile;
-        partial[static_cast<size_t>(2 * tile)] = s2;
-        partial[static_cast<size_t>(2 * tile + 1)] = z2;
+        partial[2 * tile] = s2;
+        partial[2 * tile + 1] = z2;
       });
   std::vector<double> s2(static_cast<size_t>(n)), z2(static_cast<size_t>(n));
   for (int64_t tile = 0; tile < n * tiles; ++tile) {
-    s2[static_cast<size_t>(tile / tiles)] += partial[static_cast<size_t>(2 * tile)];
-    z2[static_cast<size_t>(tile / tiles)] += partial[static_cast<size_t>(2 * tile + 1)];
+    s2[static_cast<size_t>(tile / tiles)] += partial[2 * tile];
+    z2[static_cast<size_t>(tile / tiles)] += partial[2 * tile + 1];
   }
   const std::vector<double> eps = step_sizes(a, in[kTable].data<double>()[row], s2, z2, elements);
 
@@ -117,8 +117,8 @@ struct LangevinStep {
     return {x, mean};
   }
 
-  static void forward(Launch&, const Tensors& in, const Tensors& out, const Attrs& a) {
-    dispatch_float(in[kX].dtype(), name, [&]<class T>() { run<T>(a, in, out); });
+  static void forward(Launch& launch, const Tensors& in, const Tensors& out, const Attrs& a) {
+    dispatch_float(in[kX].dtype(), name, [&]<class T>() { run<T>(launch, a, in, out); });
   }
 
   static Samples samples() {

@@ -1,5 +1,5 @@
 // Runs the table: every op x sample x dtype on one device, and counts the cells.
-//   ops_test [--device=cpu|emulated] [gtest flags]
+//   ops_test [--device=cpu|emulated] [--isa=avx2] [gtest flags]
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -8,6 +8,7 @@
 #include <map>
 
 #include "engine/autograd/call.h"
+#include "hwy/highway.h"
 #include "kernels/common/op_table.h"
 #include "tests/ops/cell_checks.h"
 #include "tests/support/samples.h"
@@ -217,6 +218,7 @@ int main(int argc, char** argv) {
   Device device = kCpu;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--device=emulated") == 0) device = kEmulated;
+    if (std::strcmp(argv[i], "--isa=avx2") == 0) hwy::DisableTargets(HWY_AVX3 | HWY_AVX3_DL);
   }
   ::testing::RegisterTest("table", "is_complete", nullptr, nullptr, __FILE__, __LINE__,
                           []() -> ::testing::Test* { return new TableIsComplete; });

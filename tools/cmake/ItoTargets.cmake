@@ -26,8 +26,8 @@ function(ito_configure target)
   if(ITO_DEVELOPER)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Werror
       -Wno-missing-field-initializers  # designated initialisers leave defaults on purpose
-      # g++ 12 reports both falsely at -O3
-      $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+      # g++ 12 reports these falsely at -O3.
+      "$<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-maybe-uninitialized;-Wno-stringop-overread>")
   endif()
   if(ITO_SANITIZE)
     target_compile_options(${target} PRIVATE
