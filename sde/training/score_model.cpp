@@ -19,18 +19,9 @@ std::filesystem::path weights_file(const std::filesystem::path& path) {
        "train for at least one checkpoint, or name a .safetensors file");
 }
 
-}  // namespace
-
-ScoreFn ScoreModel::score() const {
-  const NetworkFn forward = [network = network](const Tensor& x, const Tensor& labels) {
-    return network->forward(x, labels);
-  };
-  return make_score(forward, sde, labelling);
-}
-
-ScoreModel load_score_model(const std::filesystem::path& path) {
+ScoreModel load_file(const std::filesystem::path& file) {
   ScoreModel model;
-  model.file = weights_file(path);
+  model.file = file;
   const SafetensorsFile tensors = read_safetensors(model.file);
   model.settings = nn::settings_of(tensors, model.file);
   const nn::NetworkConfig config = nn::network_config(model.settings, model.file.string());
@@ -47,6 +38,29 @@ ScoreModel load_score_model(const std::filesystem::path& path) {
   const int64_t size = config.image.image_size;
   model.sample_shape = Shape{size, size, config.image.channels};
   return model;
+}
+
+}  // namespace
+
+ScoreFn ScoreModel::score() const {
+  const NetworkFn forward = [network = network](const Tensor& x, const Tensor& labels) {
+    return network->forward(x, labels);
+  };
+  return make_score(forward, sde, labelling);
+}
+
+ScoreModel load_score_model(const std::filesystem::path& path) {
+  const std::filesystem::path file = weights_file(path);
+  try {
+    return load_file(file);
+  } catch (const UserError& e) {
+    constexpr int kConfiguration = 2;
+    if (exit_code_of(e.code()) != kConfiguration) throw;
+    // The configuration is part of the file here, not something that the user wrote.
+    fail(ErrorCode::file_corrupt, file.string(),
+         "its configuration is not valid: " + e.subject() + " " + e.fact(),
+         "use a file written by ito");
+  }
 }
 
 }  // namespace ito::sde

@@ -1,6 +1,7 @@
 #include "tools/config/config.h"
 
 #include <toml++/toml.h>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 
@@ -48,6 +49,22 @@ std::string file_text(const std::filesystem::path& file) {
          "check the path given to --config");
   }
   return text.str();
+}
+
+/// TOML takes no raw control characters in text; numbers and lists have none.
+std::string toml_text(const SettingValue& value) {
+  std::string text;
+  for (const char c : to_string(value)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) {
+      text += c;
+      continue;
+    }
+    char code[8];
+    std::snprintf(code, sizeof code, "\\u%04X", unsigned{byte});
+    text += code;
+  }
+  return text;
 }
 
 }  // namespace
@@ -130,7 +147,7 @@ std::string to_toml(Config& config) {
     const std::string name = f.key.substr(0, dot);
     if (name != section) text += (text.empty() ? "[" : "\n[") + name + "]\n";
     section = name;
-    text += f.key.substr(dot + 1) + " = " + to_string(values.at(f.key)) + "  # " + f.doc + "\n";
+    text += f.key.substr(dot + 1) + " = " + toml_text(values.at(f.key)) + "  # " + f.doc + "\n";
   }
   return text;
 }

@@ -45,7 +45,13 @@ int run(int argc, char** argv) {
     ito::fail(ito::ErrorCode::bad_usage, "command line", e.what(), "see ito --help");
   }
   for (const auto& [sub, command] : commands) {
-    if (sub->parsed()) return command();
+    if (!sub->parsed()) continue;
+    const int code = command();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      ito::fail(ito::ErrorCode::write_failed, "standard output", "takes no more text",
+                "free space, or send it elsewhere");
+    }
+    return code;
   }
   ito::fail(ito::ErrorCode::bad_usage, "command line", "names no subcommand", "see ito --help");
 }

@@ -102,6 +102,7 @@ data::Image picture_of(const Tensor& samples, bool centered) {
 
 data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>& seeds,
                                int columns) {
+  columns = std::min(columns, job.sampling.steps + 1);
   std::vector<Tensor> states;
   const auto keep = [&](const samplers::StepView& view) {
     // Columns are spread evenly over the steps; the last column is the finished sample.

@@ -31,7 +31,7 @@ Tensor draw_samples(
 data::Image picture_of(const Tensor& samples, bool centered);
 
 /// Rows: samples. Columns: `columns` states on the way from noise to the sample, the last one
-/// final.
+/// final; fewer if the sampler takes fewer steps.
 data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>& seeds,
                                int columns);
 
