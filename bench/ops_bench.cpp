@@ -28,6 +28,7 @@ void count(benchmark::State& state, const Ceilings& top, double bytes, double fl
   using benchmark::Counter;
   state.counters["GB/s"] = Counter(bytes * 1e-9, Counter::kIsIterationInvariantRate);
   state.counters["GFLOP/s"] = Counter(flops * 1e-9, Counter::kIsIterationInvariantRate);
+  // bf16 products may run at twice the fp32 rate; the fp32 ceiling is used for both.
   const double least = std::max(bytes / top.copy_bytes, flops / top.flops);
   state.counters["roofline"] = Counter(least, Counter::kIsIterationInvariantRate);
 }

@@ -17,13 +17,16 @@ namespace ito::bench {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Sixteen independent chains of fused multiply-adds: enough to hide their latency. Returns the
-/// number of operations; the sum keeps the compiler from dropping the work.
+/// Sixteen chains of fused multiply-adds, enough to hide their latency. They start at different
+/// values, or the compiler would compute one for all. Returns the number of operations; the sum
+/// keeps the work from being dropped.
 double multiply_add(int rounds, float* sink) {
   const hn::ScalableTag<float> d;
   const auto m = hn::Set(d, 0.999f), a = hn::Set(d, 1e-3f);
-  auto v0 = hn::Set(d, 1.f), v1 = v0, v2 = v0, v3 = v0, v4 = v0, v5 = v0, v6 = v0, v7 = v0;
-  auto w0 = v0, w1 = v0, w2 = v0, w3 = v0, w4 = v0, w5 = v0, w6 = v0, w7 = v0;
+  const auto start = [&](int i) HWY_ATTR { return hn::Iota(d, static_cast<float>(100 * i)); };
+  auto v0 = start(0), v1 = start(1), v2 = start(2), v3 = start(3), v4 = start(4), v5 = start(5);
+  auto v6 = start(6), v7 = start(7), w0 = start(8), w1 = start(9), w2 = start(10), w3 = start(11);
+  auto w4 = start(12), w5 = start(13), w6 = start(14), w7 = start(15);
   for (int i = 0; i < rounds; ++i) {
     v0 = hn::MulAdd(v0, m, a), v1 = hn::MulAdd(v1, m, a), v2 = hn::MulAdd(v2, m, a);
     v3 = hn::MulAdd(v3, m, a), v4 = hn::MulAdd(v4, m, a), v5 = hn::MulAdd(v5, m, a);
@@ -81,7 +84,7 @@ Ceilings measure_ceilings() {
     std::vector<double> done(static_cast<size_t>(threads) * 8);
     parallel_for(threads, [&](int64_t i) {
       done[static_cast<size_t>(i) * 8] =
-          HWY_DYNAMIC_DISPATCH(multiply_add)(4'000'000, &sinks[static_cast<size_t>(i) * 64]);
+          HWY_DYNAMIC_DISPATCH(multiply_add)(20'000'000, &sinks[static_cast<size_t>(i) * 64]);
     });
     operations = 0;
     for (const double d : done) operations += d;
