@@ -212,9 +212,10 @@ void Fields::apply(const Settings& settings, std::string_view subject) const {
 void Fields::apply_known(const Settings& settings, std::string_view subject) const {
   for (const Field& field : list_) {
     const auto it = settings.find(field.key);
-    if (it != settings.end() && !set(field, it->second)) {
-      bad_type(field, subject, to_string(it->second));
-    }
+    if (it == settings.end() || set(field, it->second)) continue;
+    fail(ErrorCode::file_corrupt, subject,
+         field.key + " = " + to_string(it->second) + " is not " + type_of(field),
+         "use a file written by ito");
   }
 }
 

@@ -45,7 +45,8 @@ class Fields {
   /// Throws UserError: unknown_key naming the nearest key, or bad_value for a value of another
   /// type.
   void apply(const Settings& settings, std::string_view subject) const;
-  /// The same for those settings that are among the fields; ignores the rest.
+  /// The same for what a file of ours carries: takes those settings that are among the fields and
+  /// ignores the rest. A value of another type is UserError(file_corrupt).
   void apply_known(const Settings& settings, std::string_view subject) const;
   /// Parses `text` as the type of the field `key` and sets it (for --set key=value).
   void assign(std::string_view key, std::string_view text, std::string_view subject) const;

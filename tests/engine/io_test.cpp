@@ -146,6 +146,18 @@ TEST(Settings, AssignReadsTheFieldsType) {
   EXPECT_EQ(e.name, "quoted");
 }
 
+TEST(Settings, AFileOfOursMayHoldMoreButNotOtherTypes) {
+  Example e;
+  e.fields().apply_known({{"example.count", int64_t{5}}, {"other.key", true}}, "file");
+  EXPECT_EQ(e.count, 5);
+  try {
+    e.fields().apply_known({{"example.count", std::string("5")}}, "file");
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.code(), ErrorCode::file_corrupt);
+  }
+}
+
 TEST(Settings, WrongKeysAndTypesNameTheFix) {
   Example e;
   const Fields f = e.fields();

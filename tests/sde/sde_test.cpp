@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "engine/core/check.h"
-#include "sde/config.h"
 #include "engine/core/nearest_name.h"
+#include "sde/config.h"
 #include "sde/sub_vp.h"
 #include "sde/time_grid.h"
 #include "sde/ve.h"

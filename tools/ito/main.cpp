@@ -1,5 +1,6 @@
 // The ito program: parses, dispatches, turns errors into one line and an exit code.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <new>
 
@@ -59,6 +60,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Beyond a file size limit, writing shall fail and be reported instead of ending the process.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run(argc, argv);
   } catch (const ito::UserError& e) {
