@@ -54,6 +54,16 @@ NamedTensors optimizer_tensors(Trainer& trainer) {
   return list;
 }
 
+/// Removes a folder at the end of the scope, if it is still there: nothing half-written stays
+/// behind.
+struct RemoveFolder {
+  fs::path path;
+  ~RemoveFolder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+};
+
 /// What state.json holds.
 struct State {
   int64_t step = -1;
@@ -123,6 +133,7 @@ fs::path save_checkpoint(const fs::path& run, Trainer& trainer, const Settings& 
                          int keep) {
   const fs::path parent = checkpoints_of(run), target = parent / folder_name(trainer.steps_done());
   const fs::path temporary = parent / (".tmp-" + target.filename().string());
+  const RemoveFolder cleanup{temporary};
   try {
     fs::remove_all(temporary);
     fs::create_directories(temporary);
