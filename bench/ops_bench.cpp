@@ -18,6 +18,8 @@ namespace {
 
 enum class Pass { forward, backward };
 
+bool any_failed = false;
+
 Specs specs_of(const Tensors& tensors) {
   Specs specs;
   for (const Tensor& t : tensors) specs.push_back(spec_of(t));
@@ -33,8 +35,8 @@ void count(benchmark::State& state, const Ceilings& top, double bytes, double fl
   state.counters["roofline"] = Counter(least, Counter::kIsIterationInvariantRate);
 }
 
-void run(benchmark::State& state, const OpInfo& op, const Sample& sample, DType dtype, Pass pass,
-         const Ceilings& top) {
+void time(benchmark::State& state, const OpInfo& op, const Sample& sample, DType dtype, Pass pass,
+          const Ceilings& top) {
   Tensors x = testing::cast_inputs(testing::make_inputs(op, sample, dtype), sample, dtype, kCpu);
   Tensors wrt;
   for (size_t i = 0; i < x.size() && pass == Pass::backward; ++i) {
@@ -47,7 +49,7 @@ void run(benchmark::State& state, const OpInfo& op, const Sample& sample, DType 
     for (auto _ : state) benchmark::DoNotOptimize(call(op, x, sample.attrs));
     return count(state, top, cost.bytes, cost.flops);
   }
-  const Tensor seed = Tensor::full(y[0].shape(), 0.5, dtype);
+  const Tensor seed = Tensor::full(y[0].shape(), 0.5, y[0].dtype());
   for (auto _ : state) {
     benchmark::DoNotOptimize(
         grad(y[0], wrt, {.seeds = {seed}, .keep_graph = true, .allow_unused = true}));
@@ -66,7 +68,12 @@ void register_op(const OpInfo& op, const Ceilings& top) {
                                  (pass == Pass::forward ? "/forward" : "/backward");
         benchmark::RegisterBenchmark(name.c_str(), [&op, sample, dtype, pass,
                                                     &top](benchmark::State& state) {
-          run(state, op, sample, dtype, pass, top);
+          try {
+            time(state, op, sample, dtype, pass, top);
+          } catch (const std::exception& e) {  // one op's failure must not hide the others
+            any_failed = true;
+            state.SkipWithError(e.what());
+          }
         })->UseRealTime();
       }
     }
@@ -84,4 +91,5 @@ int main(int argc, char** argv) {
               ito::num_threads(), top.copy_bytes * 1e-9, top.flops * 1e-9);
   for (const ito::OpInfo* op : ito::op_table()) ito::bench::register_op(*op, top);
   benchmark::RunSpecifiedBenchmarks();
+  return ito::bench::any_failed ? 1 : 0;
 }
