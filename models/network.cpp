@@ -27,4 +27,8 @@ void convert(Network& network, DType dtype) {
   }
 }
 
+void move_to(Network& network, Device device) {
+  for (const Parameter& p : parameters_of(network)) *p.value = p.value->detach().to(device);
+}
+
 }  // namespace ito::nn

@@ -39,4 +39,7 @@ int64_t count_parameters(Network& network, Training training);
 /// radian.
 void convert(Network& network, DType dtype);
 
+/// Rebinds every parameter to a copy on a device.
+void move_to(Network& network, Device device);
+
 }  // namespace ito::nn

@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "engine/autograd/autograd.h"
+#include "engine/cuda/graph.h"
+#include "kernels/advance/op.h"
 #include "kernels/affine_noise_step/op.h"
 #include "kernels/cast/op.h"
 #include "kernels/noise/op.h"
@@ -30,71 +32,106 @@ double end_time(const SamplingConfig& c, const sde::Sde& sde) {
   return c.eps > 0 ? c.eps : sde.sampling_eps();
 }
 
-/// Tables of one run, uploaded once, and the updates that read them.
-class Run {
+/// A state and its mean, the state without the noise of the last update.
+using State = ops::StepResult;
+
+/// One step after another: each corrects, then predicts, both at the same time. Tables of all steps
+/// are uploaded once; the updates read their row from a counter in device memory, which the step
+/// advances itself, so that on a GPU every step is the same recorded graph.
+class Steps {
  public:
-  Run(const sde::Sde& sde, const PcOptions& o, const NoiseSource& noise,
-      const std::vector<int64_t>& samples, Device device)
-      : options_(o),
+  Steps(const sde::ScoreFn& score, const sde::Sde& sde, const PcOptions& o,
+        const NoiseSource& noise, const std::vector<int64_t>& samples, const Tensor& like)
+      : score_(score),
+        options_(o),
         noise_(noise),
-        samples_(Tensor::from(samples, {static_cast<int64_t>(samples.size())}, device)),
-        device_(device) {
-    std::vector<double> predictor, corrector;
+        inner_(o.corrector == Corrector::none ? 0 : o.corrector_steps),
+        samples_(Tensor::from(samples, {static_cast<int64_t>(samples.size())}, like.device())),
+        step_row_(Tensor::zeros({1}, DType::i64, like.device())),
+        correction_row_(Tensor::zeros({1}, DType::i64, like.device())) {
+    std::vector<double> times, predictor, corrector;
     for (int i = 0; i < o.grid.steps(); ++i) {
       const sde::TimeStep step = o.grid.step(i);
+      times.push_back(step.t);
       append(predictor, o.predictor.step(sde, step, o.predictor_options));
-      for (int j = 0; j < o.corrector_steps && o.corrector != Corrector::none; ++j) {
-        const double alpha =
-            corrector_alpha(sde, step.t, step.steps, o.alpha, o.predictor_options.rounding);
-        if (o.corrector == Corrector::langevin) {
-          corrector.push_back(alpha);
-        } else {
-          append(corrector,
-                 langevin_step(annealed_langevin_step_size(alpha, o.snr, sde.sigma(step.t))));
-        }
-      }
+      for (int j = 0; j < inner_; ++j) append_correction(corrector, sde, step);
     }
     predictor_table_ = table(predictor, 3);
-    if (!corrector.empty())
-      corrector_table_ = table(corrector, o.corrector == Corrector::ald ? 3 : 1);
+    if (inner_ > 0) corrector_table_ = table(corrector, o.corrector == Corrector::ald ? 3 : 1);
+    if (is_recordable(like.device())) score_at_row_ = score.tabulate(times, like);
   }
 
-  ops::StepResult predict(const Tensor& x, const Tensor& s, int step) const {
-    return ops::affine_noise_step(x, s, predictor_table_, row(step), samples_, draw(),
-                                  {.key = key(Purpose::predictor)});
+  /// Whether all that a step needs is on the device. Recorded draws come from the host.
+  bool is_recordable(Device device) const {
+    return device.kind != DeviceKind::cpu && score_.can_tabulate() && !noise_.recorded;
   }
-  ops::StepResult correct(const Tensor& x, const Tensor& s, int index) const {
-    if (options_.corrector == Corrector::ald) {
-      return ops::affine_noise_step(x, s, corrector_table_, row(index), samples_, draw(),
-                                    {.key = key(Purpose::corrector)});
+  int evaluations_per_step() const { return inner_ + (predicts() ? 1 : 0); }
+  bool predicts() const { return options_.predictor.name != "none"; }
+
+  /// The step at time t, which is the time of the current row.
+  State take(State s, double t) const {
+    for (int j = 0; j < inner_; ++j) s = correct(s.x, evaluate(s.x, t));
+    if (predicts()) {
+      s = update(predictor_table_, step_row_, Purpose::predictor, s.x, evaluate(s.x, t));
+    } else {
+      s.mean = s.x;
     }
-    return ops::langevin_step(
-        x, s, corrector_table_, row(index), samples_, draw(),
-        {.snr = options_.snr, .norm = options_.norm, .key = key(Purpose::corrector)});
+    ops::advance(step_row_);
+    return s;
   }
-  Tensor denoise(const Tensor& x, const Tensor& s, const StepCoef& c) const {
+  Tensor denoise(const Tensor& x, const StepCoef& c, double t) const {
+    const Tensor first_row = Tensor::zeros({1}, DType::i64, x.device());
     std::vector<double> list;
     append(list, c);
-    return ops::affine_noise_step(x, s, table(list, 3), row(0), samples_, Tensor(), {}).mean;
+    return ops::affine_noise_step(x, score_(x, std::span(&t, 1)), table(list, 3), first_row,
+                                  samples_, Tensor(), {})
+        .mean;
   }
 
  private:
   static void append(std::vector<double>& list, const StepCoef& c) {
     list.insert(list.end(), {c.x, c.score, c.noise});
   }
-  Tensor table(const std::vector<double>& list, int64_t columns) const {
-    return Tensor::from(list, {static_cast<int64_t>(list.size()) / columns, columns}, device_);
+  void append_correction(std::vector<double>& list, const sde::Sde& sde,
+                         const sde::TimeStep& step) const {
+    const double alpha = corrector_alpha(sde, step.t, step.steps, options_.alpha,
+                                         options_.predictor_options.rounding);
+    if (options_.corrector == Corrector::langevin) return list.push_back(alpha);
+    append(list,
+           langevin_step(annealed_langevin_step_size(alpha, options_.snr, sde.sigma(step.t))));
   }
-  Tensor row(int64_t index) const {
-    return Tensor::from(std::vector<int64_t>{index}, {1}, device_);
+  Tensor table(const std::vector<double>& list, int64_t columns) const {
+    return Tensor::from(list, {static_cast<int64_t>(list.size()) / columns, columns},
+                        samples_.device());
+  }
+
+  Tensor evaluate(const Tensor& x, double t) const {
+    return score_at_row_ ? score_at_row_(x, step_row_) : score_(x, std::span(&t, 1));
+  }
+  State update(const Tensor& table, const Tensor& row, Purpose purpose, const Tensor& x,
+               const Tensor& s) const {
+    return ops::affine_noise_step(x, s, table, row, samples_, draw(), {.key = key(purpose)});
+  }
+  State correct(const Tensor& x, const Tensor& s) const {
+    const State next =
+        options_.corrector == Corrector::ald
+            ? update(corrector_table_, correction_row_, Purpose::corrector, x, s)
+            : ops::langevin_step(
+                  x, s, corrector_table_, correction_row_, samples_, draw(),
+                  {.snr = options_.snr, .norm = options_.norm, .key = key(Purpose::corrector)});
+    ops::advance(correction_row_);
+    return next;
   }
   Tensor draw() const { return noise_.recorded ? noise_.recorded() : Tensor(); }
   NoiseKey key(Purpose purpose) const { return {noise_.seed, purpose, 0}; }
 
+  const sde::ScoreFn& score_;
   const PcOptions& options_;
   const NoiseSource& noise_;
-  Tensor samples_, predictor_table_, corrector_table_;
-  Device device_;
+  const int inner_;  // corrections per step
+  const Tensor samples_, step_row_, correction_row_;
+  Tensor predictor_table_, corrector_table_;
+  sde::ScoreFn::AtRow score_at_row_;
 };
 
 void check_finite(const Tensor& x) {
@@ -145,40 +182,35 @@ SampleResult sample_pc(const sde::ScoreFn& score, const sde::Sde& sde, const Ten
                        const std::vector<int64_t>& samples, const PcOptions& o,
                        const NoiseSource& noise, const Observer& observer) {
   const NoGradScope off;
-  const Run run(sde, o, noise, samples, start.device());
+  const Steps steps(score, sde, o, noise, samples, start);
+  const bool recordable = steps.is_recordable(start.device());
   SampleResult result;
-  Tensor x = start, mean = start;
-  const auto evaluate = [&](double t) {
-    ++result.evaluations;
-    return score(x, std::span(&t, 1));
-  };
-  const int inner = o.corrector == Corrector::none ? 0 : o.corrector_steps;
-  const bool predicts = o.predictor.name != "none";
+  State state{recordable ? start.clone() : start, recordable ? start.clone() : start};
+  cuda::Graph graph(start.device(), "predictor-corrector step", [&] {
+    const State next = steps.take(state, 0);  // the score takes its time from the row
+    state.x.copy_from(next.x);
+    state.mean.copy_from(next.mean);
+  });
   for (int i = 0; i < o.grid.steps() && result.finished; ++i) {
     const double t = o.grid.t(i);
-    for (int j = 0; j < inner; ++j) {
-      const ops::StepResult r = run.correct(x, evaluate(t), i * inner + j);
-      x = r.x;
-      mean = r.mean;
-    }
-    if (predicts) {
-      const ops::StepResult r = run.predict(x, evaluate(t), i);
-      x = r.x;
-      mean = r.mean;
+    if (recordable) {
+      graph.run();
     } else {
-      mean = x;
+      state = steps.take(state, t);
     }
-    if (observer && observer({i, o.grid.steps(), t, x, mean}) == Verdict::stop)
+    result.evaluations += steps.evaluations_per_step();
+    if (observer && observer({i, o.grid.steps(), t, state.x, state.mean}) == Verdict::stop)
       result.finished = false;
   }
-  if (o.denoise == Denoise::mean) x = mean;
+  result.graph_nodes = graph.nodes();
+  result.x = o.denoise == Denoise::mean ? state.mean : state.x;
   if (o.denoise == Denoise::tweedie && result.finished) {
     // Without a predictor the state stays at the last time that the corrector saw.
-    const double t = predicts ? o.grid.t(o.grid.steps()) : o.grid.t(o.grid.steps() - 1);
-    x = run.denoise(x, evaluate(t), tweedie(sde, t));
+    const double t = o.grid.t(o.grid.steps() - (steps.predicts() ? 0 : 1));
+    result.x = steps.denoise(state.x, tweedie(sde, t), t);
+    ++result.evaluations;
   }
-  check_finite(x);
-  result.x = x;
+  check_finite(result.x);
   return result;
 }
 

@@ -46,7 +46,7 @@ struct NoiseSource {
 struct StepView {
   int step, steps;
   double t;
-  const Tensor& x;     ///< [N, ...]
+  const Tensor& x;     ///< [N, ...]; later steps may overwrite it, so keep a clone
   const Tensor& mean;  ///< without the noise of the last update
 };
 enum class Verdict : uint8_t { go_on, stop };
@@ -56,6 +56,7 @@ struct SampleResult {
   Tensor x;                 ///< [N, ...] in the SDE's data range
   int64_t evaluations = 0;  ///< of the score, per sample
   bool finished = true;     ///< false if the observer stopped the run
+  int64_t graph_nodes = 0;  ///< of the recorded step; 0: its work was given piece by piece
 };
 
 /// Draws from the prior: prior_std z. `samples` are the global indices that pick the noise.
@@ -65,7 +66,8 @@ Tensor prior_sample(const sde::Sde& sde, const Shape& sample_shape,
 
 /// Runs from the state `x` at T down to the end of the grid. Each step corrects, then predicts,
 /// both at the same time. A sample depends on its global index alone, never on its batch, unless
-/// norm is batch_mean. Throws UserError(not_finite) if the result is not finite.
+/// norm is batch_mean. On a GPU a step is one recorded graph, if the score can be tabulated and the
+/// noise is generated. Throws UserError(not_finite) if the result is not finite.
 SampleResult sample_pc(const sde::ScoreFn& score, const sde::Sde& sde, const Tensor& x,
                        const std::vector<int64_t>& samples, const PcOptions& options,
                        const NoiseSource& noise, const Observer& observer = {});

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "kernels/binary/op.h"
+#include "kernels/broadcast_to/op.h"
 #include "kernels/cast/op.h"
+#include "kernels/gather/op.h"
 #include "kernels/reshape/op.h"
 
 namespace ito::sde {
@@ -14,7 +16,7 @@ Tensor per_sample(std::span<const double> values, const Tensor& like) {
             "one value for all samples, or one for each", kv("N", n), kv("values", values.size()));
   std::vector<double> list(values.begin(), values.end());
   if (list.size() == 1) list.resize(n, list[0]);
-  return ops::cast(Tensor::from(list, {like.size(0)}, like.device()), like.dtype());
+  return ops::cast(Tensor::from(list, {like.size(0)}), like.dtype()).to(like.device());
 }
 
 Tensor over_samples(const Tensor& values, const Tensor& like) {
@@ -23,18 +25,49 @@ Tensor over_samples(const Tensor& values, const Tensor& like) {
   return ops::reshape(values, Shape(std::span<const int64_t>(shape)));
 }
 
-ScoreFn make_score(NetworkFn network, std::shared_ptr<const Sde> sde, Labelling how) {
-  return [network = std::move(network), sde = std::move(sde), how](const Tensor& x,
-                                                                   std::span<const double> t) {
-    std::vector<double> labels, scales;
+namespace {
+
+/// What the network is told, and what its output is multiplied with, at each of some times.
+struct Scaling {
+  std::vector<double> labels, scales;
+
+  Scaling(const Sde& sde, Labelling how, std::span<const double> t) {
     for (const double time : t) {
-      labels.push_back(sde->network_label(time, how.labels, how.levels));
-      scales.push_back(sde->score_scale(time, how.labels, how.levels, how.rounding));
+      labels.push_back(sde.network_label(time, how.labels, how.levels));
+      scales.push_back(sde.score_scale(time, how.labels, how.levels, how.rounding));
     }
-    const Tensor y = network(x, per_sample(labels, x));
-    if (std::ranges::all_of(scales, [](double c) { return c == 1; })) return y;
-    return y * over_samples(per_sample(scales, x), x);
+  }
+  bool is_one() const {
+    return std::ranges::all_of(scales, [](double c) { return c == 1; });
+  }
+};
+
+/// values [S] on `like`'s device, rounded as per_sample rounds them.
+Tensor column(const std::vector<double>& values, const Tensor& like) {
+  const Tensor host = Tensor::from(values, {static_cast<int64_t>(values.size())});
+  return ops::cast(host, like.dtype()).to(like.device());
+}
+
+}  // namespace
+
+ScoreFn make_score(NetworkFn network, std::shared_ptr<const Sde> sde, Labelling how) {
+  const auto at_times = [=](const Tensor& x, std::span<const double> t) {
+    const Scaling s(*sde, how, t);
+    const Tensor y = network(x, per_sample(s.labels, x));
+    return s.is_one() ? y : y * over_samples(per_sample(s.scales, x), x);
   };
+  const auto tabulate = [=](std::span<const double> times, const Tensor& like) -> ScoreFn::AtRow {
+    const Scaling s(*sde, how, times);
+    const Tensor labels = column(s.labels, like);
+    const Tensor scales = s.is_one() ? Tensor() : column(s.scales, like);
+    return [=](const Tensor& x, const Tensor& row) {
+      const Shape one_each{x.size(0)};
+      const Tensor y = network(x, ops::broadcast_to(ops::gather(labels, row), one_each));
+      if (!scales) return y;
+      return y * over_samples(ops::broadcast_to(ops::gather(scales, row), one_each), x);
+    };
+  };
+  return ScoreFn(at_times, tabulate);
 }
 
 }  // namespace ito::sde

@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <type_traits>
+#include <utility>
 
 #include "engine/core/tensor.h"
 #include "sde/sde.h"
@@ -15,8 +17,34 @@ using NetworkFn = std::function<Tensor(const Tensor& x, const Tensor& labels)>;
 
 /// The score grad_x log p_t(x) of x [N, ...] at times t: one per sample, or one for all. Times are
 /// host numbers in fp64; x is f32 (f64 for checks), and so is the score. Networks, analytic scores
-/// and test doubles have this shape.
-using ScoreFn = std::function<Tensor(const Tensor& x, std::span<const double> t)>;
+/// and test doubles have this shape; any such callable is one.
+class ScoreFn {
+ public:
+  using AtTimes = std::function<Tensor(const Tensor& x, std::span<const double> t)>;
+  /// The score at the time in a row (i64 [1], in the device's memory) of a table of times: all that
+  /// it needs is on the device, so it can be part of a recorded graph.
+  using AtRow = std::function<Tensor(const Tensor& x, const Tensor& row)>;
+  /// Puts what the score needs of `times` on the device of `like`, a state to come.
+  using Tabulate = std::function<AtRow(std::span<const double> times, const Tensor& like)>;
+
+  ScoreFn() = default;
+  template <class F>
+  requires(!std::is_same_v<std::remove_cvref_t<F>, ScoreFn>) &&
+      std::is_invocable_r_v<Tensor, F&, const Tensor&, std::span<const double>> ScoreFn(
+          F&& at_times, Tabulate tabulate = {})
+      : at_times_(std::forward<F>(at_times)),
+  tabulate_(std::move(tabulate)) {}
+
+  Tensor operator()(const Tensor& x, std::span<const double> t) const { return at_times_(x, t); }
+  bool can_tabulate() const { return tabulate_ != nullptr; }
+  AtRow tabulate(std::span<const double> times, const Tensor& like) const {
+    return tabulate_(times, like);
+  }
+
+ private:
+  AtTimes at_times_;
+  Tabulate tabulate_;
+};
 
 /// How a network was trained, which decides its labels.
 struct Labelling {

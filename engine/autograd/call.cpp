@@ -7,6 +7,8 @@
 
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/node.h"
+#include "engine/cuda/emulated.h"
+#include "engine/cuda/stream.h"
 
 namespace ito {
 namespace {
@@ -69,7 +71,7 @@ ForwardKernel choose_forward(const OpInfo& op, Device device, const Specs& input
       return gpu.forward;
     }
   }
-  if (op.forward != nullptr && is_host_memory(device)) {
+  if (op.forward != nullptr && device.kind != DeviceKind::cuda) {
     ++(device.kind == DeviceKind::cpu ? counters.kernel : counters.cpu_fallback);
     return op.forward;
   }
@@ -86,6 +88,18 @@ void check_mutable(const OpInfo& op, const Tensors& inputs) {
               "an update in place of a tensor on the tape needs a NoGradScope", kv("input", i));
     inputs[i].storage()->bump_version();
   }
+}
+
+/// Runs a kernel. On the emulated device the CPU's kernel, a fallback, needs leave to touch the
+/// device's memory; kernels of the device get it launch by launch.
+template <class Kernel>
+void run(Device device, bool is_fallback, const Kernel& kernel) {
+  if (is_fallback) {
+    cuda::emulated::run_on_host(kernel);
+  } else {
+    kernel();
+  }
+  if (cuda::waits_after_each_op() && !cuda::is_capturing(device)) cuda::synchronize(device);
 }
 
 Tensors allocate(const Specs& specs) {
@@ -114,7 +128,8 @@ Tensors run_forward(const OpInfo& op, const Tensors& inputs, const void* attrs) 
   Tensors outputs = allocate(output_specs);
   if (const ForwardKernel kernel = choose_forward(op, device, specs, attrs)) {
     Launch launch(device);
-    kernel(launch, inputs, outputs, attrs);
+    const bool is_fallback = kernel == op.forward && device.kind == DeviceKind::emulated;
+    run(device, is_fallback, [&] { kernel(launch, inputs, outputs, attrs); });
     return outputs;
   }
   const NoGradScope off;
@@ -131,14 +146,15 @@ Tensors run_backward(const OpInfo& op, const Tensors& grad_out, const Tensors& i
     const GpuKernels& gpu = gpu_kernels(op, device);
     if (handled(gpu, specs_of(inputs), attrs)) kernel = gpu.backward;
   }
-  if (kernel == nullptr && is_host_memory(device)) kernel = op.backward;
+  if (kernel == nullptr && device.kind != DeviceKind::cuda) kernel = op.backward;
   Tensors grads(inputs.size());
   if (kernel != nullptr) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (needs[i]) grads[i] = Tensor::empty(inputs[i].shape(), inputs[i].dtype(), device);
     }
     Launch launch(device);
-    kernel(launch, grad_out, inputs, outputs, grads, attrs);
+    const bool is_fallback = kernel == op.backward && device.kind == DeviceKind::emulated;
+    run(device, is_fallback, [&] { kernel(launch, grad_out, inputs, outputs, grads, attrs); });
     return grads;
   }
   // No backward kernel: differentiate the composition, on leaves that share the inputs' data.
@@ -172,8 +188,9 @@ void rethrow_with_op(const OpInfo& op, const Tensors& inputs) {
   };
   try {
     throw;
-  } catch (const UserError&) {
-    throw;
+  } catch (const UserError& e) {
+    const std::string fact = std::string(op.name).append(": ").append(e.fact());
+    throw UserError(e.code(), e.subject(), fact, e.fix());
   } catch (const ShapeError& e) {
     throw ShapeError(text(e));
   } catch (const DTypeError& e) {

@@ -4,6 +4,7 @@
 
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/call.h"
+#include "engine/cuda/stream.h"
 
 namespace ito {
 namespace {
@@ -26,6 +27,9 @@ Spec spec_of(const Tensor& tensor) {
   if (!tensor) return {.shape = Shape{0}, .dtype = DType::f32, .device = kCpu, .present = false};
   return {tensor.shape(), tensor.dtype(), tensor.device(), true};
 }
+
+CUstream_st* Launch::stream() const { return cuda::current_stream(device_); }
+bool Launch::capturing() const { return cuda::is_capturing(device_); }
 
 void* Launch::scratch_bytes(size_t bytes) {
   scratch_.push_back(Storage::allocate(bytes, device_));

@@ -12,6 +12,8 @@
 
 #include "engine/core/tensor.h"
 
+struct CUstream_st;  // the type behind cudaStream_t
+
 namespace ito {
 
 /// Shape, dtype and device of an input or output; `present` is false for an absent optional input.
@@ -27,11 +29,14 @@ Spec spec_of(const Tensor& tensor);
 /// Attributes of an op, type-erased. The op's functions know the type.
 using AnyAttrs = std::shared_ptr<const void>;
 
-/// What a kernel may use while it runs: scratch memory, freed when the launch ends.
+/// What a kernel may use while it runs: the stream to work on, and scratch memory that lasts until
+/// the launch ends (on a GPU: until the work on the stream that comes before its next use is done).
 class Launch {
  public:
   explicit Launch(Device device) : device_(device) {}
   Device device() const { return device_; }
+  CUstream_st* stream() const;  ///< the device's current stream; null on the CPU
+  bool capturing() const;       ///< whether the stream is recording a graph: search for nothing now
   /// `count` uninitialised elements on the device, 64-byte aligned.
   template <class T>
   T* scratch(int64_t count) {
@@ -93,6 +98,9 @@ using Samples = std::vector<Sample>;
 struct ErrorSample {
   Sample sample;
   std::string fragment;  ///< text that the message must contain
+  /// The error shows in the values of device memory, where the host cannot look without waiting: a
+  /// GPU kernel writes NaN instead.
+  bool by_value = false;
 };
 using ErrorSamples = std::vector<ErrorSample>;
 

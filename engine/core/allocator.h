@@ -34,6 +34,25 @@ class Allocator {
 /// The allocator of a device. Throws DeviceError if the device is not available.
 Allocator& allocator_of(Device device);
 
+/// A cache of its own for a device, whose blocks never serve anybody else: what a recorded graph
+/// writes to must not be handed out while the graph lives.
+std::shared_ptr<Allocator> make_pool(Device device);
+
+/// While one is alive on this thread, storage on `device` comes from `pool` and keeps it alive.
+class PoolScope {
+ public:
+  PoolScope(Device device, std::shared_ptr<Allocator> pool);
+  ~PoolScope();
+  PoolScope(const PoolScope&) = delete;
+  PoolScope& operator=(const PoolScope&) = delete;
+  /// The pool for `device` on this thread; null if there is none.
+  static std::shared_ptr<Allocator> current(Device device);
+
+ private:
+  Device previous_device_;
+  std::shared_ptr<Allocator> previous_pool_;
+};
+
 /// While one is alive on this thread, an allocation that the cache cannot serve throws: proves that
 /// a hot loop allocates nothing.
 class NoAllocScope {

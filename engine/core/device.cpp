@@ -1,12 +1,8 @@
 #include "engine/core/device.h"
 
-#include "engine/core/allocator.h"
-#include "engine/core/check.h"
 #include "engine/cuda/runtime.h"
 
 namespace ito {
-
-Allocator& host_allocator();
 
 std::string to_string(Device device) {
   switch (device.kind) {
@@ -21,11 +17,8 @@ std::string to_string(Device device) {
 }
 
 bool is_available(Device device) {
-  return is_host_memory(device) || (device.index >= 0 && device.index < cuda::device_count());
-}
-
-Allocator& allocator_of(Device device) {
-  return is_host_memory(device) ? host_allocator() : cuda::device_allocator(device.index);
+  return device.kind != DeviceKind::cuda ||
+         (device.index >= 0 && device.index < cuda::device_count());
 }
 
 }  // namespace ito

@@ -6,8 +6,9 @@
 
 namespace ito {
 
-/// `emulated` is host memory on which the CUDA kernels run through the emulator (tests,
-/// golden_runner); ops without an emulated kernel run their CPU kernel there.
+/// `emulated` is a device on which the CUDA kernels run through the emulator (tests,
+/// golden_runner); ops without an emulated kernel run their CPU kernel there. Treat its memory as
+/// that of a GPU: with ITO_EMU_STRICT=1 only kernels can touch it.
 enum class DeviceKind : uint8_t { cpu, emulated, cuda };
 
 struct Device {
@@ -19,7 +20,8 @@ struct Device {
 inline constexpr Device kCpu{};
 inline constexpr Device kEmulated{DeviceKind::emulated, 0};
 
-constexpr bool is_host_memory(Device d) { return d.kind != DeviceKind::cuda; }
+/// Whether any code of the process may read and write a tensor's data there.
+constexpr bool is_host_memory(Device d) { return d.kind == DeviceKind::cpu; }
 std::string to_string(Device device);  ///< "cpu", "emulated", "cuda:0"
 
 /// True if tensors can be made there in this process: always for the CPU, for `emulated` where the

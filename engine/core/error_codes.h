@@ -29,6 +29,8 @@ enum class ErrorCode : int {
   out_of_memory = 601,
   // 7xx: numbers.
   not_finite = 701,  // a loss, weight or sample became infinite or not a number
+  // 8xx: device fault.
+  device_fault = 801,  // a GPU that a failed kernel or the hardware made unusable
 };
 
 constexpr int exit_code_of(ErrorCode code) { return static_cast<int>(code) / 100; }

@@ -6,7 +6,8 @@ namespace ito {
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
   auto storage = std::shared_ptr<Storage>(new Storage);
-  storage->data_ = allocator_of(device).allocate(bytes);
+  storage->pool_ = PoolScope::current(device);
+  storage->data_ = (storage->pool_ ? *storage->pool_ : allocator_of(device)).allocate(bytes);
   storage->bytes_ = bytes;
   storage->device_ = device;
   storage->owned_ = true;
@@ -24,7 +25,7 @@ std::shared_ptr<Storage> Storage::borrow(void* data, size_t bytes, Device device
 }
 
 Storage::~Storage() {
-  if (owned_) allocator_of(device_).release(data_, bytes_);
+  if (owned_) (pool_ ? *pool_ : allocator_of(device_)).release(data_, bytes_);
 }
 
 }  // namespace ito

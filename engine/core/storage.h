@@ -9,6 +9,8 @@
 
 namespace ito {
 
+class Allocator;
+
 class Storage {
  public:
   /// From the caching allocator; uninitialised.
@@ -36,6 +38,7 @@ class Storage {
   Device device_;
   uint32_t version_ = 0;
   bool owned_ = false;
+  std::shared_ptr<Allocator> pool_;  // that the bytes came from; null: the device's allocator
   std::shared_ptr<void> owner_;
 };
 

@@ -3,12 +3,26 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/cuda/transfer.h"
+
 namespace ito {
 namespace {
 
-void require_host(const Tensor& t) {
-  ITO_CHECK(is_host_memory(t.device()), DeviceError, "needs a tensor in host memory",
-            kv("device", t.device()));
+/// Copies whole tensors of equal size, either of which may be on a device. Reading a device waits
+/// for it.
+void move_data(const Tensor& to, const Tensor& from) {
+  const Device target = to.device(), source = from.device();
+  if (is_host_memory(target) && is_host_memory(source)) {
+    std::memmove(to.raw(), from.raw(), to.bytes());
+  } else if (is_host_memory(source)) {
+    cuda::upload(to.raw(), from.raw(), to.bytes(), target);
+  } else if (is_host_memory(target)) {
+    cuda::download(to.raw(), from.raw(), to.bytes(), source);
+  } else {
+    ITO_CHECK(target == source, DeviceError, "no copy from one device to another",
+              kv("from", source), kv("to", target));
+    cuda::copy_on_device(to.raw(), from.raw(), to.bytes(), target);
+  }
 }
 
 }  // namespace
@@ -26,9 +40,21 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
 }
 
 Tensor Tensor::full(const Shape& shape, double value, DType dtype, Device device) {
-  Tensor host = empty(shape, dtype, is_host_memory(device) ? device : kCpu);
-  dispatch_any(dtype, [&]<class T>() { std::ranges::fill(host.span<T>(), static_cast<T>(value)); });
-  return host.to(device);
+  const Tensor result = empty(shape, dtype, device);
+  result.fill(value);
+  return result;
+}
+
+void Tensor::fill(double value) const {
+  dispatch_any(dtype(), [&]<class T>() {
+    const auto converted = static_cast<T>(value);
+    if (is_host_memory(device())) {
+      std::ranges::fill(span<T>(), converted);
+    } else if (numel() > 0) {
+      cuda::fill(raw(), &converted, sizeof(T), bytes() / sizeof(T), device());
+    }
+  });
+  storage()->bump_version();
 }
 
 template <class T>
@@ -36,7 +62,7 @@ Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device
   ITO_CHECK(static_cast<int64_t>(values.size()) == shape.numel(), ShapeError,
             "number of values differs from the shape", kv("values", values.size()),
             kv("shape", shape));
-  Tensor host = empty(shape, dtype_of<T>(), is_host_memory(device) ? device : kCpu);
+  const Tensor host = empty(shape, dtype_of<T>());
   std::ranges::copy(values, host.span<T>().begin());
   return host.to(device);
 }
@@ -130,9 +156,7 @@ void Tensor::copy_from(const Tensor& source) const {
   ITO_CHECK(source.shape() == shape(), ShapeError, "copy between different shapes",
             kv("from", source.shape()), kv("to", shape()));
   check_dtype(source.dtype());
-  require_host(*this);
-  require_host(source);
-  if (numel() > 0) std::memmove(raw(), source.raw(), bytes());
+  if (numel() > 0) move_data(*this, source);
   storage()->bump_version();
 }
 

@@ -64,6 +64,7 @@ class Tensor {
   /// The only element, as a double. Throws ShapeError if there is not exactly one.
   double item() const;
 
+  void fill(double value) const;   ///< overwrites every element; bumps version
   Tensor to(Device target) const;  ///< a copy there (itself if it is there); leaves the tape
   Tensor clone() const;            ///< a copy of the data, off the tape
   Tensor detach() const;           ///< the same data, off the tape

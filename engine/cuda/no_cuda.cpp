@@ -7,9 +7,15 @@ int device_count() { return 0; }
 
 std::string unavailable_reason() { return "this build has no CUDA runtime"; }
 
-Allocator& device_allocator(int index) {
+Versions versions() { return {}; }
+
+namespace detail {
+
+Runtime& cuda_runtime(int index) {
   throw DeviceError(
-      detail::rule_text("no usable GPU: " + unavailable_reason(), kv("index", index)));
+      ito::detail::rule_text("no usable GPU: " + unavailable_reason(), kv("index", index)));
 }
+
+}  // namespace detail
 
 }  // namespace ito::cuda

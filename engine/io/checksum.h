@@ -10,7 +10,7 @@ namespace ito {
 
 /// FNV-1a, 64 bits, of the bytes of a tensor in row-major order (copied to the host if need be).
 inline uint64_t checksum(const Tensor& tensor) {
-  const Tensor host = is_host_memory(tensor.device()) ? tensor : tensor.to(kCpu);
+  const Tensor host = tensor.to(kCpu);
   const auto* bytes = static_cast<const unsigned char*>(host.raw());
   uint64_t h = 14695981039346656037ull;
   for (size_t i = 0; i < host.bytes(); ++i) h = (h ^ bytes[i]) * 1099511628211ull;

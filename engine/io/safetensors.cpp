@@ -202,7 +202,7 @@ void write_safetensors(const std::filesystem::path& file,
   std::memcpy(bytes.data() + 8, header.data(), header.size());
   uint8_t* at = bytes.data() + 8 + header.size();
   for (const auto& [name, tensor] : tensors) {
-    const Tensor host = is_host_memory(tensor.device()) ? tensor : tensor.to(kCpu);
+    const Tensor host = tensor.to(kCpu);
     if (host.bytes() > 0) std::memcpy(at, host.raw(), host.bytes());
     at += host.bytes();
   }

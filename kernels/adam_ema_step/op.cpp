@@ -4,6 +4,7 @@
 
 #include "engine/core/parallel.h"
 #include "kernels/common/define_op.h"
+#include "kernels/common/halving.h"
 
 namespace ito {
 namespace {
@@ -51,9 +52,11 @@ void update_range(const Update& u, int64_t n, T* p, const T* g, T* m, T* v, T* e
   }
 }
 
-constexpr int64_t kChunk = 1 << 15;
+constexpr int64_t kGrain = 1 << 15;  // of the update
+constexpr int64_t kChunk = 1 << 13;  // of the norm
 
-/// Sum of squares in double: lanes inside a chunk, chunks in order.
+/// Sum of squares in double, in the order of the GPU kernels: 16 lanes inside a chunk; then every
+/// 256th chunk in order, and these 256 sums by halving.
 template <class T>
 double squared_norm(Launch& launch, const T* g, int64_t n) {
   constexpr int kLanes = 16;
@@ -75,9 +78,9 @@ double squared_norm(Launch& launch, const T* g, int64_t n) {
     for (const double lane : lanes) sum += lane;
     partial[c] = sum;
   });
-  double total = 0;
-  for (int64_t c = 0; c < chunks; ++c) total += partial[c];
-  return total;
+  std::array<double, 256> totals{};
+  for (int64_t c = 0; c < chunks; ++c) totals[static_cast<size_t>(c % 256)] += partial[c];
+  return sum_by_halving(totals);
 }
 
 struct AdamEmaStep {
@@ -118,7 +121,7 @@ struct AdamEmaStep {
       const double norm = std::sqrt(squared_norm(launch, x[kG].data<T>(), n));
       *y[0].data<double>() = norm;
       const Update update = update_of(a, norm);
-      parallel_ranges(n, kChunk, [&](int64_t begin, int64_t end) {
+      parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
         update_range(update, end - begin, x[kP].data<T>() + begin, x[kG].data<T>() + begin,
                      x[kM].data<T>() + begin, x[kV].data<T>() + begin, x[kEma].data<T>() + begin);
       });
@@ -139,7 +142,9 @@ struct AdamEmaStep {
     add("no_clip", 64, {.grad_clip = -1, .step = 3});
     add("weight_decay", 65, {.weight_decay = 0.1, .step = 3});
     add("no_ema", 17, {.ema_decay = 0, .step = 2});
-    add("chunk_and_one", (1 << 15) + 1, {.step = 7});
+    add("chunk_and_one", (1 << 13) + 1, {.step = 7});
+    add("three_chunks", 3 * (1 << 13) - 5, {.step = 7});
+    add("grain_and_one", (1 << 15) + 1, {.step = 7});
     add("one", 1, {.step = 1});
     add("empty", 0, {.step = 1});
     return list;

@@ -103,8 +103,8 @@ struct AffineNoiseStep {
     };
     return {{sample({1, 5}, {1, 3}, 0, 0), "score must have the shape of x"},
             {sample({1, 4}, {1, 2}, 0, 0), "table must be [S, columns]"},
-            {sample({1, 4}, {1, 3}, 1, 0), "row is not in the table (row=1, rows=1)"},
-            {sample({1, 4}, {1, 3}, 0, -1), "sample index must fit in 32 bits"}};
+            {sample({1, 4}, {1, 3}, 1, 0), "row is not in the table (row=1, rows=1)", true},
+            {sample({1, 4}, {1, 3}, 0, -1), "sample index must fit in 32 bits", true}};
   }
   static Samples bench_samples() {
     std::vector<double> indices(64);

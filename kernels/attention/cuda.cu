@@ -332,37 +332,37 @@ Extent extent_of(const Tensor& rows, const Tensor& columns, double scale) {
 }
 
 template <class T>
-gpu::Status start_forward(const Extent& e, std::int64_t batch, const T* q, const T* k, const T* v,
-                          T* y, float* lse) {
+gpu::Status start_forward(gpu::Stream stream, const Extent& e, std::int64_t batch, const T* q,
+                          const T* k, const T* v, T* y, float* lse) {
   gpu::Status status;
   if constexpr (std::is_same_v<T, float>) {
     status = gpu::launch(forward_f32_kernel, tile_grid(e, kPlainRows, batch), kThreads,
-                         tile_bytes<T>(kPlainRows + 2 * kPlainColumns, e.depth + 1), nullptr, e, q,
+                         tile_bytes<T>(kPlainRows + 2 * kPlainColumns, e.depth + 1), stream, e, q,
                          k, v, y, lse);
   } else {
     dispatch_depth(e.depth, [&]<int kDepth>() {
       status = gpu::launch(forward_bf16_kernel<kDepth>, tile_grid(e, kForwardRows, batch), kThreads,
                            tile_bytes<T>(kForwardRows + 2 * kForwardColumns, kStride<kDepth>),
-                           nullptr, e, q, k, v, y, lse);
+                           stream, e, q, k, v, y, lse);
     });
   }
   return status;
 }
 
 template <Gradient kOf, class T>
-gpu::Status start_backward(const Extent& e, std::int64_t batch, const PassInputs<T>& in,
-                           T* gradient) {
+gpu::Status start_backward(gpu::Stream stream, const Extent& e, std::int64_t batch,
+                           const PassInputs<T>& in, T* gradient) {
   gpu::Status status;
   if constexpr (std::is_same_v<T, float>) {
     status = gpu::launch(backward_f32_kernel<kOf>, tile_grid(e, kPlainRows, batch), kThreads,
-                         tile_bytes<T>(2 * kPlainRows + 2 * kPlainColumns, e.depth + 1), nullptr, e,
+                         tile_bytes<T>(2 * kPlainRows + 2 * kPlainColumns, e.depth + 1), stream, e,
                          in, gradient);
   } else {
     dispatch_depth(e.depth, [&]<int kDepth>() {
       constexpr int kRows = kWarps * kRowsPerMma;
       status = gpu::launch(backward_bf16_kernel<kOf, kDepth>, tile_grid(e, kRows, batch), kThreads,
-                           tile_bytes<T>(2 * kRows + 2 * kBackwardColumns, kStride<kDepth>),
-                           nullptr, e, in, gradient);
+                           tile_bytes<T>(2 * kRows + 2 * kBackwardColumns, kStride<kDepth>), stream,
+                           e, in, gradient);
     });
   }
   return status;
@@ -375,12 +375,12 @@ bool all_aligned(const Tensors& list) {
   return true;
 }
 
-void forward(Launch&, const Tensors& x, const Tensors& y, const void* attrs) {
+void forward(Launch& launch, const Tensors& x, const Tensors& y, const void* attrs) {
   if (x[0].numel() == 0) return;
   Extent e = extent_of(x[0], x[1], static_cast<const ops::AttentionAttrs*>(attrs)->scale);
   e.aligned = e.aligned && all_aligned(x);
   gpu::dispatch_element(x[0].dtype(), [&]<class T>() {
-    gpu::check(start_forward<T>(e, x[0].size(0), gpu::elements_of<T>(x[0]),
+    gpu::check(start_forward<T>(launch.stream(), e, x[0].size(0), gpu::elements_of<T>(x[0]),
                                 gpu::elements_of<T>(x[1]), gpu::elements_of<T>(x[2]),
                                 gpu::elements_of<T>(y[0]), y[1].data<float>()));
   });
@@ -397,20 +397,21 @@ void backward_with(Launch& launch, const Tensors& gy, const Tensors& x, const Te
   queries.aligned = keys.aligned = queries.aligned && all_aligned(x) && all_aligned(gy);
   float* delta = launch.scratch<float>(rows);
   if (rows > 0) {
-    gpu::check(gpu::launch(delta_kernel<T>, gpu::blocks_for(rows, kWarps), kThreads, 0, nullptr,
-                           static_cast<int>(rows), queries.depth, seed, gpu::elements_of<T>(y[0]),
-                           delta));
+    gpu::check(gpu::launch(delta_kernel<T>, gpu::blocks_for(rows, kWarps), kThreads, 0,
+                           launch.stream(), static_cast<int>(rows), queries.depth, seed,
+                           gpu::elements_of<T>(y[0]), delta));
   }
   if (gx[0] && gx[0].numel() > 0) {
-    gpu::check(start_backward<Gradient::of_q, T>(queries, batch, {q, k, seed, v, lse, delta},
-                                                 gpu::elements_of<T>(gx[0])));
+    gpu::check(start_backward<Gradient::of_q, T>(
+        launch.stream(), queries, batch, {q, k, seed, v, lse, delta}, gpu::elements_of<T>(gx[0])));
   }
   if (gx[1] && gx[1].numel() > 0) {
-    gpu::check(start_backward<Gradient::of_k, T>(keys, batch, {k, q, v, seed, lse, delta},
-                                                 gpu::elements_of<T>(gx[1])));
+    gpu::check(start_backward<Gradient::of_k, T>(
+        launch.stream(), keys, batch, {k, q, v, seed, lse, delta}, gpu::elements_of<T>(gx[1])));
   }
   if (gx[2] && gx[2].numel() > 0) {
-    gpu::check(start_backward<Gradient::of_v, T>(keys, batch, {k, q, nullptr, seed, lse, delta},
+    gpu::check(start_backward<Gradient::of_v, T>(launch.stream(), keys, batch,
+                                                 {k, q, nullptr, seed, lse, delta},
                                                  gpu::elements_of<T>(gx[2])));
   }
 }

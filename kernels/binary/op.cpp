@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/binary/cpu.h"
+#include "kernels/binary/params.h"
 #include "kernels/common/broadcast.h"
 #include "kernels/common/define_op.h"
 #include "kernels/unary/op.h"
@@ -11,10 +12,6 @@ namespace ito {
 namespace {
 
 using ops::BinaryKind;
-
-struct BinaryAttrs {
-  BinaryKind kind = BinaryKind::add;
-};
 
 template <class T>
 T evaluate(BinaryKind kind, T a, T b) {
@@ -133,6 +130,9 @@ struct Binary {
       add("per_sample_channel", {2, 3, 3, 17}, {2, 1, 1, 17});
     }
     const AnyAttrs add_attrs = attrs(Attrs{BinaryKind::add}), mul = attrs(Attrs{BinaryKind::mul});
+    list.push_back({"wide", {normal({5, 16}), normal({5, 16})}, mul});
+    list.push_back({"wide_channels", {normal({2, 3, 16}), normal({16})}, mul});
+    list.push_back({"wide_per_sample", {normal({3, 1, 1}), normal({3, 2, 8})}, mul});
     list.push_back({"left_repeats", {normal({5}), normal({2, 3, 5})}, mul});
     list.push_back({"outer", {normal({4, 1}), normal({1, 9})}, mul});
     list.push_back({"scalars", {normal(Shape{}), normal(Shape{})}, mul});

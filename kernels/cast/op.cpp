@@ -1,14 +1,11 @@
 #include "kernels/cast/op.h"
 
 #include "engine/core/parallel.h"
+#include "kernels/cast/params.h"
 #include "kernels/common/define_op.h"
 
 namespace ito {
 namespace {
-
-struct CastAttrs {
-  DType dtype = DType::f32;
-};
 
 template <class From, class To>
 To convert(From v) {
@@ -59,6 +56,14 @@ struct Cast {
             {"to_f32", {normal({3, 7})}, attrs(Attrs{DType::f32}), false},
             {"to_bf16", {normal({129})}, attrs(Attrs{DType::bf16}), false},
             {"to_i64", {normal({9}, 0, 100)}, attrs(Attrs{DType::i64}), false},
+            {"to_i32", {normal({130}, 0, 100)}, attrs(Attrs{DType::i32}), false},
+            {"to_u8", {uniform({67}, 0, 255)}, attrs(Attrs{DType::u8}), false},
+            {"from_u8", {as(uniform({67}, 0, 255), DType::u8)}, attrs(Attrs{DType::f32}), false},
+            {"from_i32_to_i64",
+             {as(normal({131}, 0, 1e6), DType::i32)},
+             attrs(Attrs{DType::i64}),
+             false},
+            {"from_f64_to_bf16", {as(normal({66}), DType::f64)}, attrs(Attrs{DType::bf16}), false},
             {"from_i64", {integers({9}, 100)}, attrs(Attrs{DType::f32}), false},
             {"empty", {normal({0, 2})}, attrs(Attrs{DType::f64})}};
   }

@@ -27,7 +27,8 @@ Status launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t smem, Str
   const auto status = [](cudaError_t error) {
     return Status{static_cast<int>(error), error == cudaSuccess ? "" : cudaGetErrorString(error)};
   };
-  constexpr std::size_t kDefaultLimit = 48 * 1024;
+  // 48 KiB less the static memory of the kernel, which is not known here.
+  constexpr std::size_t kDefaultLimit = 16 * 1024;
   if (smem > kDefaultLimit) {
     const cudaError_t error = cudaFuncSetAttribute(
         kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(smem));

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/cuda/emulated.h"
 #include "kernels/common/emulator/machine.h"
 #include "kernels/common/gpu_types.h"
 
@@ -60,20 +61,25 @@ DEV T* dyn_smem() {
   return static_cast<T*>(emu::dynamic_shared_memory());
 }
 
-/// Runs the whole grid before it returns. Besides what CUDA reports at a launch, the Status tells
-/// faults of the kernel: a barrier that some threads missed, misaligned access, a copy never waited
-/// for.
+/// Runs the whole grid before it returns, or records it while a graph is captured. Besides what
+/// CUDA reports at a launch, the Status tells faults of the kernel: a barrier that some threads
+/// missed, misaligned access, a copy never waited for.
 template <class... P, class... A>
 Status launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t smem, Stream, A&&... args) {
   struct Call {
     void (*kernel)(P...);
     std::tuple<P...> args;
-  } call{kernel, {static_cast<P>(std::forward<A>(args))...}};
-  const auto run = [](void* context) {
-    const Call& c = *static_cast<const Call*>(context);
-    std::apply(c.kernel, c.args);
   };
-  return emu::run_grid({grid, block, smem, run, &call, reinterpret_cast<const void*>(kernel)});
+  return ::ito::cuda::emulated::submit(
+      [call = Call{kernel, {static_cast<P>(std::forward<A>(args))...}}, grid, block,
+       smem]() mutable {
+        const auto run = [](void* context) {
+          const Call& c = *static_cast<const Call*>(context);
+          std::apply(c.kernel, c.args);
+        };
+        return emu::run_grid(
+            {grid, block, smem, run, &call, reinterpret_cast<const void*>(call.kernel)});
+      });
 }
 
 DEV void mma_bf16_16816(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {

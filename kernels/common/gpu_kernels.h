@@ -25,10 +25,13 @@ T* elements_of(const Tensor& t) {
   return t ? static_cast<T*>(t.raw()) : nullptr;
 }
 
-/// Throws DeviceError with the launch's message.
-inline void check(const Status& status) {
-  ITO_CHECK(status.ok(), DeviceError, status.message, kv("code", status.code));
-}
+#ifdef ITO_EMULATE
+inline constexpr Device kThisDevice = kEmulated;
+#else
+inline constexpr Device kThisDevice{DeviceKind::cuda, 0};
+#endif
+/// Throws what cuda::check does for a failed launch.
+inline void check(const Status& status) { ::ito::cuda::check(status, kThisDevice); }
 
 inline unsigned blocks_for(std::int64_t count, std::int64_t per_block) {
   return static_cast<unsigned>((count + per_block - 1) / per_block);

@@ -2,14 +2,11 @@
 
 #include "kernels/common/define_op.h"
 #include "kernels/common/strided_copy.h"
+#include "kernels/concat/params.h"
 #include "kernels/slice/op.h"
 
 namespace ito {
 namespace {
-
-struct ConcatAttrs {
-  int axis = 0;
-};
 
 struct Concat {
   static constexpr std::string_view name = "concat";
@@ -83,6 +80,7 @@ struct Concat {
     Sample partly = sample("one_constant", {{2, 3}, {2, 2}, {2, 1}}, 1);
     partly.inputs[1].differentiable = false;
     return {sample("channels", {{2, 3, 3, 5}, {2, 3, 3, 2}}, -1),
+            sample("wide", {{2, 3, 16}, {2, 3, 8}}, -1),
             sample("batch", {{2, 5}, {1, 5}, {4, 5}}, 0),
             sample("middle", {{2, 3, 4}, {2, 1, 4}}, 1),
             sample("one", {{3, 4}}, 1),

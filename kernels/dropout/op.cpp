@@ -88,7 +88,8 @@ struct Dropout {
             {{"negative", {normal({1, 4}), one}, rate(-0.1)}, "rate must be in [0, 1)"},
             {{"count", {normal({2, 4}), one}, rate(0.1)}, "samples must be [N]"},
             {{"index", {normal({1, 4}), as(values({1}, {-1}), DType::i64)}, rate(0.1)},
-             "sample index must fit in 32 bits"},
+             "sample index must fit in 32 bits",
+             true},
             {{"dtype", {normal({1, 4}), normal({1})}, rate(0.1)}, "samples i64"}};
   }
   static Samples bench_samples() {

@@ -62,6 +62,7 @@ struct Gather {
             sample("vector", {9}, 4),
             sample("images", {3, 4, 5, 2}, 5),
             sample("one_row", {1, 6}, 3),
+            sample("wide", {7, 3, 8}, 5),
             sample("nothing", {4, 3}, 0),
             sample("empty_rows", {4, 0}, 3),
             sample("long", {1000, 64}, 5000, false),
@@ -70,9 +71,11 @@ struct Gather {
   static ErrorSamples errors() {
     const auto index = [](double value) { return as(values({1}, {value}), DType::i64); };
     return {{{"high", {normal({3, 2}), index(3)}, attrs(Attrs{})},
-             "index out of range (index=3, rows=3)"},
+             "index out of range (index=3, rows=3)",
+             true},
             {{"negative", {normal({3, 2}), index(-1)}, attrs(Attrs{})},
-             "index out of range (index=-1, rows=3)"},
+             "index out of range (index=-1, rows=3)",
+             true},
             {{"dtype", {normal({3, 2}), normal({2})}, attrs(Attrs{})}, "index must be i64"},
             {{"scalar", {normal(Shape{}), integers({1}, 1)}, attrs(Attrs{})}, "[V, ...]"}};
   }

@@ -8,6 +8,8 @@
 #include <cmath>
 
 #include "engine/core/parallel.h"
+#include "kernels/common/sampler_update.h"
+#include "kernels/common/scratch_slots.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/group_norm_silu/cpu.cpp"
@@ -128,8 +130,25 @@ Channels<A> channels_at(A* base, int64_t sample, int64_t c) {
   return {p, p + c, p + 2 * c, p + 3 * c};
 }
 
+/// factors[i] = what dropout multiplies element first + i of sample n by.
+template <class A>
+void fill_factors(const GroupNormParams& p, int64_t n, int64_t first, int64_t count, A* factors) {
+  float uniform[kNoiseTile];
+  const uint32_t sample = sample_counter(p.indices[n]);
+  const auto rate = static_cast<float>(p.drop_rate);
+  const auto scale = static_cast<A>(1 / (1 - p.drop_rate));
+  for (int64_t at = 0; at < count; at += kNoiseTile) {
+    const int64_t size = std::min(kNoiseTile, count - at);
+    fill_uniform(std::span(uniform, static_cast<size_t>(size)), p.drop_key, sample,
+                 static_cast<uint32_t>(first + at));
+    for (int64_t i = 0; i < size; ++i) factors[at + i] = uniform[i] >= rate ? scale : A(0);
+  }
+}
+
+/// factors [pixels, C], or null.
 template <class T, class A = Acc<T>>
-void apply_slab(const GroupNormParams& p, const T* x, T* y, int64_t pixels, const Channels<A>& k) {
+void apply_slab(const GroupNormParams& p, const T* x, T* y, int64_t pixels, const Channels<A>& k,
+                const A* factors) {
   const Tag<T> d;
   for (int64_t i = 0; i < pixels; ++i) {
     const T* px = x + i * p.channels;
@@ -137,7 +156,11 @@ void apply_slab(const GroupNormParams& p, const T* x, T* y, int64_t pixels, cons
     for_channels(d, p.channels, [&](int64_t c, int64_t n) HWY_ATTR {
       const auto centred = hn::Sub(load_some(d, px + c, n), load_some(d, k.centre + c, n));
       const auto z = hn::MulAdd(centred, load_some(d, k.scale + c, n), load_some(d, k.bias + c, n));
-      store_some(d, p.activation == 0 ? silu(d, z) : z, py + c, n);
+      auto value = p.activation == 0 ? silu(d, z) : z;
+      if (factors != nullptr) {
+        value = hn::Mul(value, load_some(d, factors + i * p.channels + c, n));
+      }
+      store_some(d, value, py + c, n);
     });
   }
 }
@@ -149,6 +172,24 @@ void for_slabs(const GroupNormParams& p, Body body) {
   parallel_for(p.samples * slabs, [&](int64_t task) {
     const int64_t sample = task / slabs, slab = task % slabs, first = slab * size;
     body(sample, slab, first, std::min(size, p.pixels - first));
+  });
+}
+
+/// The same with the slab's dropout factors, or null: body(sample, slab, first, pixels, factors).
+template <class A, class Body>
+void for_slabs_with_factors(Launch& launch, const GroupNormParams& p, Body body) {
+  if (p.indices == nullptr) {
+    return for_slabs(p, [&](int64_t n, int64_t slab, int64_t first, int64_t pixels) {
+      body(n, slab, first, pixels, static_cast<const A*>(nullptr));
+    });
+  }
+  ScratchSlots<A> slots(launch, p.samples * slabs_of(p),
+                        std::min(slab_pixels(p), p.pixels) * p.channels);
+  for_slabs(p, [&](int64_t n, int64_t slab, int64_t first, int64_t pixels) {
+    slots.with([&](A* factors) {
+      fill_factors(p, n, first * p.channels, pixels * p.channels, factors);
+      body(n, slab, first, pixels, static_cast<const A*>(factors));
+    });
   });
 }
 
@@ -168,10 +209,11 @@ void forward(Launch& launch, const GroupNormParams& p, const GroupNormForward<T>
     merge_moments(p, moments + n * slabs * 2 * c, shift, stats);
     fill_channels(p, t.w, t.b, shift, stats, channels_at(channels, n, c));
   });
-  for_slabs(p, [&](int64_t n, int64_t, int64_t first, int64_t pixels) {
-    const int64_t at = n * image + first * c;
-    apply_slab(p, t.x + at, t.y + at, pixels, channels_at(channels, n, c));
-  });
+  for_slabs_with_factors<A>(
+      launch, p, [&](int64_t n, int64_t, int64_t first, int64_t pixels, const A* factors) {
+        const int64_t at = n * image + first * c;
+        apply_slab(p, t.x + at, t.y + at, pixels, channels_at(channels, n, c), factors);
+      });
 }
 
 /// dz = gy * act'(z) for one vector.
@@ -270,6 +312,15 @@ void parameter_gradients(const GroupNormParams& p, const GroupNormBackward<T>& t
   }
 }
 
+/// to[i] = from[i] * factors[i].
+template <class T, class A = Acc<T>>
+void drop_slab(const T* from, const A* factors, int64_t count, T* to) {
+  const Tag<T> d;
+  for_channels(d, count, [&](int64_t i, int64_t n) HWY_ATTR {
+    store_some(d, hn::Mul(load_some(d, from + i, n), load_some(d, factors + i, n)), to + i, n);
+  });
+}
+
 template <class T>
 void backward(Launch& launch, const GroupNormParams& p, const GroupNormBackward<T>& t) {
   using A = Acc<T>;
@@ -278,15 +329,21 @@ void backward(Launch& launch, const GroupNormParams& p, const GroupNormBackward<
   A* slab_totals = launch.scratch<A>(p.samples * slabs * 3 * c);
   A* totals = launch.scratch<A>(p.samples * 3 * c);
   A* a_b = launch.scratch<A>(p.samples * 2 * c);
+  // What dropout lets through stands where gx will be, so that the mask is made once.
+  T* passed = t.gx;
+  if (p.indices != nullptr && passed == nullptr) passed = launch.scratch<T>(p.samples * image);
+  const T* gy = p.indices != nullptr ? passed : t.gy;
   parallel_for(p.samples, [&](int64_t n) {
     const T* shift = t.shift != nullptr ? t.shift + n * c : nullptr;
     fill_channels(p, t.w, t.b, shift, t.stats + n * p.groups * 2, channels_at(channels, n, c));
   });
-  for_slabs(p, [&](int64_t n, int64_t slab, int64_t first, int64_t pixels) {
-    const int64_t at = n * image + first * c;
-    slab_sums(p, t.gy + at, t.x + at, pixels, channels_at(channels, n, c),
-              slab_totals + (n * slabs + slab) * 3 * c);
-  });
+  for_slabs_with_factors<A>(
+      launch, p, [&](int64_t n, int64_t slab, int64_t first, int64_t pixels, const A* factors) {
+        const int64_t at = n * image + first * c;
+        if (factors != nullptr) drop_slab(t.gy + at, factors, pixels * c, passed + at);
+        slab_sums(p, gy + at, t.x + at, pixels, channels_at(channels, n, c),
+                  slab_totals + (n * slabs + slab) * 3 * c);
+      });
   parallel_for(p.samples, [&](int64_t n) {
     finish_sums(p, slab_totals + n * slabs * 3 * c, t.w, totals + n * 3 * c, a_b + n * 2 * c);
   });
@@ -294,7 +351,7 @@ void backward(Launch& launch, const GroupNormParams& p, const GroupNormBackward<
   if (t.gx == nullptr) return;
   for_slabs(p, [&](int64_t n, int64_t, int64_t first, int64_t pixels) {
     const int64_t at = n * image + first * c;
-    input_gradient_slab(p, t.gy + at, t.x + at, t.gx + at, pixels, channels_at(channels, n, c),
+    input_gradient_slab(p, gy + at, t.x + at, t.gx + at, pixels, channels_at(channels, n, c),
                         a_b + n * 2 * c);
   });
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/common/define_op.h"
+#include "kernels/common/halving.h"
 #include "kernels/common/sampler_update.h"
 
 namespace ito {
@@ -33,6 +34,28 @@ std::vector<double> step_sizes(const LangevinAttrs& a, double alpha, const std::
   return eps;
 }
 
+// Squares are added as a GPU does it, so that every device finds the same step size.
+
+/// Four neighbours in order, then the quads of a tile by halving.
+template <class T>
+double squares_of_tile(const T* values, int64_t count) {
+  std::array<double, kNoiseTile / 4> quads{};
+  for (int64_t i = 0; i < count; ++i) {
+    const auto value = static_cast<double>(values[i]);
+    quads[static_cast<size_t>(i / 4)] += value * value;
+  }
+  return sum_by_halving(quads);
+}
+
+/// Every 32nd tile in order, then the 32 sums by halving. Tiles lie two numbers apart.
+double sum_of_tiles(const double* partial, int64_t tiles) {
+  std::array<double, 32> lanes{};
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    lanes[static_cast<size_t>(tile % 32)] += partial[2 * tile];
+  }
+  return sum_by_halving(lanes);
+}
+
 template <class T>
 void run(Launch& launch, const LangevinAttrs& a, const Tensors& in, const Tensors& out) {
   using A = Acc<T>;
@@ -46,22 +69,16 @@ void run(Launch& launch, const LangevinAttrs& a, const Tensors& in, const Tensor
   const NoiseKey key = key_of_row(a.key, row);
 
   auto* partial = launch.scratch<double>(2 * n * tiles);
-  for_noise_tiles(
-      n, elements, indices, z, key, [&](int64_t i, int64_t at, int64_t count, const A* noise) {
-        double s2 = 0, z2 = 0;
-        for (int64_t j = 0; j < count; ++j) {
-          const auto sj = static_cast<double>(s[at + j]), zj = static_cast<double>(noise[j]);
-          s2 += sj * sj;
-          z2 += zj * zj;
-        }
-        const int64_t tile = i * tiles + (at - i * elements) / kNoiseTile;
-        partial[2 * tile] = s2;
-        partial[2 * tile + 1] = z2;
-      });
+  for_noise_tiles(n, elements, indices, z, key,
+                  [&](int64_t i, int64_t at, int64_t count, const A* noise) {
+                    const int64_t tile = i * tiles + (at - i * elements) / kNoiseTile;
+                    partial[2 * tile] = squares_of_tile(s + at, count);
+                    partial[2 * tile + 1] = squares_of_tile(noise, count);
+                  });
   std::vector<double> s2(static_cast<size_t>(n)), z2(static_cast<size_t>(n));
-  for (int64_t tile = 0; tile < n * tiles; ++tile) {
-    s2[static_cast<size_t>(tile / tiles)] += partial[2 * tile];
-    z2[static_cast<size_t>(tile / tiles)] += partial[2 * tile + 1];
+  for (int64_t i = 0; i < n; ++i) {
+    s2[static_cast<size_t>(i)] = sum_of_tiles(partial + 2 * i * tiles, tiles);
+    z2[static_cast<size_t>(i)] = sum_of_tiles(partial + 2 * i * tiles + 1, tiles);
   }
   const std::vector<double> eps = step_sizes(a, in[kTable].data<double>()[row], s2, z2, elements);
 
@@ -151,14 +168,17 @@ struct LangevinStep {
     return list;
   }
   static ErrorSamples errors() {
-    const auto sample = [](Shape samples, double snr) {
+    const auto sample = [](Shape samples, double snr, double row = 0, double index = 0) {
       return Sample{"bad",
-                    {normal({1, 4}), normal({1, 4}), as(normal({1, 1}), DType::f64),
-                     as(values({1}, {0}), DType::i64), integers(samples, 4), absent()},
+                    {normal({1, 4}), normal({1, 4}), as(normal({1, 1}, 1, 0.1), DType::f64),
+                     as(values({1}, {row}), DType::i64),
+                     as(values(samples, std::vector<double>(2, index)), DType::i64), absent()},
                     attrs(Attrs{.snr = snr})};
     };
     return {{sample({2}, 0.1), "samples must be [N]"},
-            {sample({1}, -1), "snr must not be negative"}};
+            {sample({1}, -1), "snr must not be negative"},
+            {sample({1}, 0.1, 1), "row is not in the table (row=1, rows=1)", true},
+            {sample({1}, 0.1, 0, -1), "sample index must fit in 32 bits", true}};
   }
   static Samples bench_samples() {
     return {{"64x32x32x3",

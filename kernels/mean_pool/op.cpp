@@ -4,15 +4,12 @@
 
 #include "engine/core/parallel.h"
 #include "kernels/common/define_op.h"
+#include "kernels/mean_pool/params.h"
 #include "kernels/unary/op.h"
 #include "kernels/upsample_nearest/op.h"
 
 namespace ito {
 namespace {
-
-struct MeanPoolAttrs {
-  int64_t k = 2;
-};
 
 /// k rows of x become `width` pixels of y; sum holds `channels` numbers.
 template <class T>
@@ -88,11 +85,11 @@ struct MeanPool {
     const auto sample = [](const char* id, Shape x, int64_t k, bool gradients = true) {
       return Sample{id, {normal(x)}, attrs(Attrs{k}), gradients};
     };
-    return {sample("2x4x6x7", {2, 4, 6, 7}, 2),       sample("grey", {2, 4, 8, 1}, 2),
-            sample("rgb", {1, 6, 6, 3}, 2),           sample("by_3", {2, 3, 6, 5}, 3),
-            sample("by_1", {2, 2, 3, 5}, 1),          sample("one_pixel", {2, 4, 4, 4}, 4),
-            sample("empty", {0, 4, 4, 2}, 2),         sample("no_rows", {2, 0, 4, 2}, 2),
-            sample("long", {3, 30, 34, 17}, 2, false)};
+    return {sample("2x4x6x7", {2, 4, 6, 7}, 2),   sample("grey", {2, 4, 8, 1}, 2),
+            sample("rgb", {1, 6, 6, 3}, 2),       sample("by_3", {2, 3, 6, 5}, 3),
+            sample("wide", {2, 4, 6, 8}, 2),      sample("by_1", {2, 2, 3, 5}, 1),
+            sample("one_pixel", {2, 4, 4, 4}, 4), sample("empty", {0, 4, 4, 2}, 2),
+            sample("no_rows", {2, 0, 4, 2}, 2),   sample("long", {3, 30, 34, 17}, 2, false)};
   }
   static ErrorSamples errors() {
     return {{{"rank", {normal({2, 4, 4})}, attrs(Attrs{2})}, "x must be [N, H, W, C]"},

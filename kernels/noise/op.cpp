@@ -86,7 +86,8 @@ struct Noise {
   static ErrorSamples errors() {
     const AnyAttrs f32 = attrs(Attrs{.sample_shape = {4}});
     return {{{"negative", {as(values({1}, {-1}), DType::i64)}, f32},
-             "sample index must fit in 32 bits (sample=-1)"},
+             "sample index must fit in 32 bits (sample=-1)",
+             true},
             {{"dtype", {normal({2})}, f32}, "samples must be i64"},
             {{"noise_dtype", {integers({2}, 5)}, attrs(Attrs{.dtype = DType::u8})},
              "the noise floating"},

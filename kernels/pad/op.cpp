@@ -5,15 +5,11 @@
 
 #include "engine/core/parallel.h"
 #include "kernels/common/define_op.h"
+#include "kernels/pad/params.h"
 #include "kernels/slice/op.h"
 
 namespace ito {
 namespace {
-
-struct PadAttrs {
-  int axis = 0;
-  int64_t before = 0, after = 0;
-};
 
 struct Pad {
   static constexpr std::string_view name = "pad";
@@ -79,6 +75,7 @@ struct Pad {
             sample("vector", {9}, 0, 4, 9),
             sample("image_rows", {2, 4, 5, 3}, 1, 0, 1),
             sample("image", {2, 4, 5, 3}, 2, 0, 1),
+            sample("wide", {2, 3, 2, 8}, 2, 1, 2),
             sample("long", {301, 211}, 1, 1, 2, false),
             indices};
   }

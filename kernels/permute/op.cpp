@@ -2,23 +2,10 @@
 
 #include "kernels/common/define_op.h"
 #include "kernels/common/strided_copy.h"
+#include "kernels/permute/params.h"
 
 namespace ito {
 namespace {
-
-struct PermuteAttrs {
-  std::vector<int> axes;
-};
-
-/// Strides of x in the order of y's axes.
-Strides permuted_strides(const Shape& x, const std::vector<int>& axes) {
-  const Strides of_x = row_major_strides(x);
-  Strides strides{};
-  for (size_t j = 0; j < axes.size(); ++j) {
-    strides[j] = of_x[static_cast<size_t>(x.normalize(axes[j]))];
-  }
-  return strides;
-}
 
 std::vector<int> inverse_of(const std::vector<int>& axes) {
   const int rank = static_cast<int>(axes.size());
@@ -88,6 +75,8 @@ struct Permute {
             sample("nchw_to_nhwc", {2, 3, 5, 7}, {0, 2, 3, 1}),
             sample("nhwc_to_nchw", {2, 5, 7, 3}, {0, -1, 1, 2}),
             sample("middle", {2, 3, 4, 5}, {0, 2, 1, 3}),
+            sample("heads", {2, 3, 5, 8}, {0, 2, 1, 3}),
+            sample("tiles", {2, 33, 40}, {2, 0, 1}),
             sample("reverse", {2, 3, 4, 5}, {3, 2, 1, 0}),
             sample("identity", {3, 5}, {0, 1}),
             sample("ones", {1, 6, 1, 3}, {2, 3, 0, 1}),

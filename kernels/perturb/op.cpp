@@ -12,10 +12,6 @@
 namespace ito {
 namespace {
 
-struct PerturbAttrs {
-  NoiseKey key;
-};
-
 enum Input { kX0, kMean, kStd, kSamples };
 
 /// [N] as [N, 1, ...], to broadcast over samples of `rank` axes with the batch.
@@ -38,7 +34,7 @@ struct Perturb {
   static constexpr std::string_view name = "perturb";
   static constexpr OpKind kind = OpKind::fused;
   static constexpr int visible_outputs = 2;
-  using Attrs = PerturbAttrs;
+  using Attrs = NoiseKey;
 
   static SavedMasks saved(const Attrs&) { return {.inputs = 15}; }
   static Specs infer(const Specs& x, const Attrs&) {
@@ -63,7 +59,7 @@ struct Perturb {
     const Tensor z = ops::noise(in[kSamples], {.kind = ops::NoiseKind::normal,
                                                .sample_shape = Shape(x0.shape().sizes().subspan(1)),
                                                .dtype = acc,
-                                               .key = a.key});
+                                               .key = a});
     const Tensor x_t = per_sample(in[kMean], acc, x0.rank()) * ops::cast(x0, acc) +
                        per_sample(in[kStd], acc, x0.rank()) * z;
     return {ops::cast(x_t, x0.dtype()), ops::cast(z, x0.dtype())};
@@ -76,7 +72,7 @@ struct Perturb {
       const T* x0 = in[kX0].data<T>();
       T *x_t = out[0].data<T>(), *z = out[1].data<T>();
       for_noise_tiles<T>(in[kX0].size(0), in[kX0].numel() / in[kX0].size(0),
-                         in[kSamples].data<int64_t>(), nullptr, a.key,
+                         in[kSamples].data<int64_t>(), nullptr, a,
                          [&](int64_t n, int64_t at, int64_t count, const A* noise) {
                            const A m = means[static_cast<size_t>(n)];
                            const A s = stds[static_cast<size_t>(n)];
@@ -96,7 +92,7 @@ struct Perturb {
       return Sample{id,
                     {normal(x0), uniform({x0[0]}, 0.1, 1), uniform({x0[0]}, 0.1, 1),
                      as(values({x0[0]}, indices), DType::i64)},
-                    attrs(Attrs{{.seed = 42, .purpose = Purpose::forward_noise, .step = 5}}),
+                    attrs(Attrs{.seed = 42, .purpose = Purpose::forward_noise, .step = 5}),
                     gradients};
     };
     Sample exact_scales = sample("scales_in_f64", {3, 5, 2}, false);
@@ -122,7 +118,8 @@ struct Perturb {
     return {{{"mean", {normal({1, 4}), normal({2}), scale, one}, a}, "must be [N]"},
             {{"samples", {normal({1, 4}), scale, scale, integers({2}, 3)}, a}, "must be [N]"},
             {{"index", {normal({1, 4}), scale, scale, as(values({1}, {-1}), DType::i64)}, a},
-             "sample index must fit in 32 bits"},
+             "sample index must fit in 32 bits",
+             true},
             {{"dtype", {normal({1, 4}), scale, one, one}, a}, "must be floating"},
             {{"samples_dtype", {normal({1, 4}), scale, scale, scale}, a}, "samples must be i64"}};
   }
@@ -149,7 +146,7 @@ namespace ito::ops {
 
 Perturbed perturb(const Tensor& x0, const Tensor& mean, const Tensor& std, const Tensor& samples,
                   NoiseKey key) {
-  const Tensors out = call(op_perturb(), {x0, mean, std, samples}, PerturbAttrs{key});
+  const Tensors out = call(op_perturb(), {x0, mean, std, samples}, key);
   return {out[0], out[1]};
 }
 

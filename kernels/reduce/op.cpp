@@ -7,6 +7,7 @@
 #include "kernels/broadcast_to/op.h"
 #include "kernels/common/define_op.h"
 #include "kernels/reduce/cpu.h"
+#include "kernels/reduce/params.h"
 #include "kernels/reshape/op.h"
 #include "kernels/unary/op.h"
 
@@ -14,13 +15,6 @@ namespace ito {
 namespace {
 
 using ops::ReduceKind;
-
-/// Reduces the neighbouring axes [first, last]. Axes that are not neighbours take several calls.
-struct ReduceAttrs {
-  ReduceKind kind = ReduceKind::sum;
-  int first = 0;
-  int last = 0;
-};
 
 struct Reduce {
   static constexpr std::string_view name = "reduce";
@@ -96,6 +90,13 @@ struct Reduce {
       add("middle", {2, 3, 5, 4}, 1, 2);
       add("all", {3, 4, 5}, 0, 2);
       add("one", {2, 1, 3}, 1, 1);
+      add("short_rows", {70, 6}, 1, 1);
+      add("wide_rows", {3, 64}, 1, 1);
+      add("block_rows", {2, 2048}, 1, 1, false);
+      add("cut_row", {1, 40000}, 1, 1, false);
+      add("wide_columns", {3, 5, 40}, 1, 1);
+      add("cut_columns", {2, 301, 16}, 1, 1, false);
+      add("strips", {5, 300}, 0, 0);
       add("long_row", {2, 70001}, 1, 1, false);
       add("long_column", {20011, 3}, 0, 0, false);
       add("empty_outer", {0, 3}, 1, 1);

@@ -4,14 +4,11 @@
 
 #include "engine/core/parallel.h"
 #include "kernels/common/define_op.h"
+#include "kernels/scaled_sum/params.h"
 #include "kernels/unary/op.h"
 
 namespace ito {
 namespace {
-
-struct ScaledSumAttrs {
-  double a = 1, b = 1;
-};
 
 template <class T>
 void run(const ScaledSumAttrs& attrs, int64_t n, const T* x, const T* y, T* z) {

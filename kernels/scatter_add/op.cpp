@@ -100,16 +100,19 @@ struct ScatterAdd {
     return {sample("table", {11, 5}, 7),           sample("vector", {9}, 4),
             sample("images", {5, 4, 5, 2}, 3),     sample("one_row", {6, 3}, 1),
             sample("sparse", {3, 5}, 19),          sample("wide", {5, 700}, 3),
+            sample("wider", {3, 2056}, 2),         sample("many", {2500, 3}, 5, false),
             sample("nothing", {0, 3}, 4),          sample("empty_rows", {4, 0}, 3),
             sample("long", {5000, 64}, 100, false)};
   }
   static ErrorSamples errors() {
     const auto index = [](double value) { return as(values({1}, {value}), DType::i64); };
-    return {{{"high", {normal({1, 2}), index(3)}, attrs(Attrs{3})},
-             "index out of range (index=3, rows=3)"},
-            {{"negative", {normal({1, 2}), index(-1)}, attrs(Attrs{3})}, "index out of range"},
-            {{"count", {normal({2, 2}), index(0)}, attrs(Attrs{3})}, "updates must be [M, ...]"},
-            {{"dtype", {normal({2}), normal({2})}, attrs(Attrs{3})}, "index must be i64"}};
+    return {
+        {{"high", {normal({1, 2}), index(3)}, attrs(Attrs{3})},
+         "index out of range (index=3, rows=3)",
+         true},
+        {{"negative", {normal({1, 2}), index(-1)}, attrs(Attrs{3})}, "index out of range", true},
+        {{"count", {normal({2, 2}), index(0)}, attrs(Attrs{3})}, "updates must be [M, ...]"},
+        {{"dtype", {normal({2}), normal({2})}, attrs(Attrs{3})}, "index must be i64"}};
   }
   static Samples bench_samples() {
     return {{"4096_to_1000", {normal({4096, 512}), integers({4096}, 1000)}, attrs(Attrs{1000})}};

@@ -9,14 +9,11 @@
 #include "kernels/concat/op.h"
 #include "kernels/pad/op.h"
 #include "kernels/reshape/op.h"
+#include "kernels/sinusoidal_embedding/params.h"
 #include "kernels/unary/op.h"
 
 namespace ito {
 namespace {
-
-struct SinusoidalAttrs {
-  int64_t dim = 0;
-};
 
 /// w_j = exp(-j ln(10000) / (h - 1)). The exponent is rounded to A before the exponential, as in
 /// the reference implementation: late time steps would show the difference.

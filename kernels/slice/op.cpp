@@ -3,14 +3,10 @@
 #include "kernels/common/define_op.h"
 #include "kernels/common/strided_copy.h"
 #include "kernels/pad/op.h"
+#include "kernels/slice/params.h"
 
 namespace ito {
 namespace {
-
-struct SliceAttrs {
-  int axis = 0;
-  int64_t begin = 0, end = 0;
-};
 
 struct Slice {
   static constexpr std::string_view name = "slice";

@@ -86,6 +86,7 @@ struct Softmax {
             sample("nan_in_tail", values({19}, spike), false),
             sample("infinite", values({3}, {1, inf, 2}), false),
             sample("long", normal({3, 20011}), false),
+            sample("block_wide", normal({2, 2048}), false),
             sample("many_rows", normal({5003, 9}), false),
             sample("empty_batch", normal({0, 4})),
             sample("empty_rows", normal({3, 0}))};

@@ -7,17 +7,13 @@
 #include "kernels/binary/op.h"
 #include "kernels/common/define_op.h"
 #include "kernels/unary/cpu.h"
+#include "kernels/unary/params.h"
 
 namespace ito {
 namespace {
 
 using ops::unary;
 using ops::UnaryKind;
-
-struct UnaryAttrs {
-  UnaryKind kind = UnaryKind::linear;
-  double p0 = 0, p1 = 0;
-};
 
 /// The definition of every kind.
 double evaluate(const UnaryAttrs& a, double x) {
@@ -228,6 +224,7 @@ struct Unary {
                       false});
     }
     list.push_back({"silu_scalar", {normal(Shape{})}, attrs(Attrs{UnaryKind::silu})});
+    list.push_back({"silu_16x8", {normal({16, 8})}, attrs(Attrs{UnaryKind::silu})});
     list.push_back({"silu_long", {normal({3, 40001})}, attrs(Attrs{UnaryKind::silu}), false});
     return list;
   }

@@ -6,13 +6,10 @@
 #include "kernels/common/define_op.h"
 #include "kernels/mean_pool/op.h"
 #include "kernels/unary/op.h"
+#include "kernels/upsample_nearest/params.h"
 
 namespace ito {
 namespace {
-
-struct UpsampleAttrs {
-  int64_t k = 2;
-};
 
 /// One row of W pixels becomes k rows of kW pixels.
 template <class T>
@@ -71,11 +68,11 @@ struct UpsampleNearest {
     const auto sample = [](const char* id, Shape x, int64_t k, bool gradients = true) {
       return Sample{id, {normal(x)}, attrs(Attrs{k}), gradients};
     };
-    return {sample("2x3x5x7", {2, 3, 5, 7}, 2),       sample("grey", {2, 4, 3, 1}, 2),
-            sample("rgb", {1, 3, 3, 3}, 2),           sample("by_3", {2, 2, 3, 5}, 3),
-            sample("by_1", {2, 2, 3, 5}, 1),          sample("one_pixel", {2, 1, 1, 4}, 4),
-            sample("empty", {0, 3, 3, 2}, 2),         sample("no_rows", {2, 0, 3, 2}, 2),
-            sample("long", {3, 31, 33, 17}, 2, false)};
+    return {sample("2x3x5x7", {2, 3, 5, 7}, 2),   sample("grey", {2, 4, 3, 1}, 2),
+            sample("rgb", {1, 3, 3, 3}, 2),       sample("by_3", {2, 2, 3, 5}, 3),
+            sample("wide", {2, 3, 2, 8}, 2),      sample("by_1", {2, 2, 3, 5}, 1),
+            sample("one_pixel", {2, 1, 1, 4}, 4), sample("empty", {0, 3, 3, 2}, 2),
+            sample("no_rows", {2, 0, 3, 2}, 2),   sample("long", {3, 31, 33, 17}, 2, false)};
   }
   static ErrorSamples errors() {
     return {{{"rank", {normal({2, 3, 3})}, attrs(Attrs{2})}, "x must be [N, H, W, C]"},

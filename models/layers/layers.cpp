@@ -70,12 +70,15 @@ GroupNorm::GroupNorm(int channels, int count)
       bias(Tensor::zeros({channels}, DType::f32)),
       groups(count > 0 ? count : std::max(1, std::min(channels / 4, 32))) {}
 
-Tensor GroupNorm::operator()(const Tensor& x, Activation f, const Tensor& shift) const {
+Tensor GroupNorm::operator()(const Tensor& x, Activation f, const Tensor& shift,
+                             const Dropout& dropout) const {
   if (f == Activation::swish) {
-    return ops::group_norm_silu(x, weight, bias, shift, {.groups = groups});
+    return ops::group_norm_silu(x, weight, bias, shift, dropout.samples,
+                                {.groups = groups, .dropout = dropout.attrs});
   }
   const ops::GroupNormAttrs plain{.groups = groups, .activation = ops::NormActivation::identity};
-  return activate(f, ops::group_norm_silu(x, weight, bias, shift, plain));
+  const Tensor h = activate(f, ops::group_norm_silu(x, weight, bias, shift, plain));
+  return ops::dropout(h, dropout.samples, dropout.attrs);
 }
 
 Tensor GroupNorm::normalize(const Tensor& x) const {

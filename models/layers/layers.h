@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/conv2d/op.h"
+#include "kernels/dropout/op.h"
 #include "kernels/group_norm_silu/op.h"
 #include "models/init.h"
 #include "models/network.h"
@@ -40,6 +41,12 @@ struct Conv2d {
   void list(ParameterList& list);
 };
 
+/// Dropout of one layer in one pass; the default drops nothing.
+struct Dropout {
+  Tensor samples;  ///< i64 [N]: global index of each sample
+  ops::DropoutAttrs attrs;
+};
+
 /// Group normalisation with min(C / 4, 32) groups (or a given number) and the activation after it.
 struct GroupNorm {
   Tensor weight, bias;  // [C]
@@ -47,8 +54,9 @@ struct GroupNorm {
 
   GroupNorm() = default;
   explicit GroupNorm(int channels, int groups = 0);
-  /// act(norm(x + shift)); shift [N, C] or undefined.
-  Tensor operator()(const Tensor& x, Activation f, const Tensor& shift = {}) const;
+  /// dropout(act(norm(x + shift))); shift [N, C] or undefined.
+  Tensor operator()(const Tensor& x, Activation f, const Tensor& shift = {},
+                    const Dropout& dropout = {}) const;
   Tensor normalize(const Tensor& x) const;  ///< without activation
   void list(ParameterList& list);
 };

@@ -1,7 +1,5 @@
 #include "models/unet/res_block.h"
 
-#include "kernels/dropout/op.h"
-
 namespace ito::nn {
 
 ResBlock::ResBlock(Init& init, int in, int out, const BlockStyle& block, Resampling change)
@@ -22,8 +20,7 @@ ResBlock::ResBlock(Init& init, int in, int out, const BlockStyle& block, Resampl
 Tensor ResBlock::operator()(const Tensor& x, const BlockContext& context) const {
   Tensor h = conv0(resample(norm0(x, style.activation)));  // [N, H', W', out]
   const Tensor shift = context.embedding ? dense0(context.embedding) : Tensor();  // [N, out]
-  h = norm1(h, style.activation, shift);
-  h = conv1(drop(h, context));
+  h = conv1(norm1(h, style.activation, shift, dropout(context)));
   return residual_sum(skip(resample(x)), h, style.skip_scale);
 }
 
@@ -44,13 +41,13 @@ Tensor ResBlock::skip(const Tensor& x) const {
   return skip_linear ? (*skip_linear)(x) : x;
 }
 
-Tensor ResBlock::drop(const Tensor& h, const BlockContext& context) const {
+Dropout ResBlock::dropout(const BlockContext& context) const {
   const ForwardOptions& o = context.options;
-  if (o.dropout == ForwardOptions::Dropout::off || style.dropout == 0) return h;
+  if (o.dropout == ForwardOptions::Dropout::off) return {};
   const auto stream = static_cast<uint32_t>(o.step * context.layers + dropout_layer);
-  return ops::dropout(h, o.samples,
-                      {.rate = style.dropout,
-                       .key = {.seed = o.seed, .purpose = Purpose::dropout, .step = stream}});
+  return {.samples = o.samples,
+          .attrs = {.rate = style.dropout,
+                    .key = {.seed = o.seed, .purpose = Purpose::dropout, .step = stream}}};
 }
 
 void ResBlock::list(ParameterList& list) {

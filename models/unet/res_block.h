@@ -50,7 +50,7 @@ struct ResBlock {
  private:
   Tensor resample(const Tensor& x) const;
   Tensor skip(const Tensor& x) const;
-  Tensor drop(const Tensor& h, const BlockContext& context) const;
+  Dropout dropout(const BlockContext& context) const;
 };
 
 }  // namespace ito::nn

@@ -49,10 +49,12 @@ ScoreFn ScoreModel::score() const {
   return make_score(forward, sde, labelling);
 }
 
-ScoreModel load_score_model(const std::filesystem::path& path) {
+ScoreModel load_score_model(const std::filesystem::path& path, Device device) {
   const std::filesystem::path file = weights_file(path);
   try {
-    return load_file(file);
+    ScoreModel model = load_file(file);
+    nn::move_to(*model.network, device);
+    return model;
   } catch (const UserError& e) {
     constexpr int kConfiguration = 2;
     if (exit_code_of(e.code()) != kConfiguration) throw;

@@ -23,7 +23,7 @@ struct ScoreModel {
 };
 
 /// Loads model.safetensors or ema.safetensors; or, given a checkpoint or a run folder, the averaged
-/// weights of the newest checkpoint that verifies. Throws UserError.
-ScoreModel load_score_model(const std::filesystem::path& path);
+/// weights of the newest checkpoint that verifies; onto `device`. Throws UserError.
+ScoreModel load_score_model(const std::filesystem::path& path, Device device = kCpu);
 
 }  // namespace ito::sde

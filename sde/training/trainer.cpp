@@ -124,7 +124,7 @@ double Trainer::accumulate_gradients(const Tensor& images, const RecordedDraws& 
 }
 
 StepReport Trainer::step(const Tensor& images, const RecordedDraws& recorded) {
-  std::ranges::fill(gradients_.span<float>(), 0.0f);
+  gradients_.fill(0);
   StepReport report;
   report.loss = accumulate_gradients(images, recorded);
   report.lr = optim_.learning_rate(steps_done_);

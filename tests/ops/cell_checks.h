@@ -14,6 +14,7 @@ struct Cell {
   const Sample& sample;
   DType dtype;
   Device device;
+  double* worst = nullptr;  ///< if given: raised to the largest error over its limit
 };
 
 /// |kernel - y64| <= tolerance * (2 |plain - y64| + 4 eps max|y64|), where y64 is the reference in

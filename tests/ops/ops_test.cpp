@@ -1,5 +1,7 @@
 // Runs the table: every op x sample x dtype on one device, and counts the cells.
-//   ops_test [--device=cpu|emulated] [--isa=avx2] [gtest flags]
+//   ops_test [--device=cpu|emulated|cuda] [--isa=avx2] [--report=file.json] [gtest flags]
+// The report has a line for each op, check and dtype: cells, failures, largest error over its
+// limit.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -8,6 +10,7 @@
 #include <map>
 
 #include "engine/autograd/call.h"
+#include "engine/cuda/runtime.h"
 #include "hwy/highway.h"
 #include "kernels/common/op_table.h"
 #include "tests/ops/cell_checks.h"
@@ -20,7 +23,10 @@ namespace ito::testing {
 namespace {
 
 std::map<std::string, int> cells_run;  // per kind of check
-int cells_too_large = 0;               // left out on the emulated device
+std::FILE* report = nullptr;
+int cells_too_large = 0;  // left out on the emulated device
+
+constexpr int kSkipped = 77;  // exit code: there is no such device here
 
 constexpr int64_t kLargestEmulated = 150000;  // elements of all inputs; keeps the race check short
 
@@ -46,6 +52,8 @@ class CellsOfOp : public ::testing::Test {
         gradients_(gradients) {}
 
   void TestBody() override {
+    int cells = 0, failures = 0;
+    double worst = 0;
     for (const Sample& sample : op_.samples()) {
       if (gradients_ && !sample.gradients) continue;
       if (device_.kind == DeviceKind::emulated && elements_of(sample) > kLargestEmulated) {
@@ -54,14 +62,23 @@ class CellsOfOp : public ::testing::Test {
       }
       SCOPED_TRACE(sample.id);
       ++cells_run[what_];
+      ++cells;
       try {
-        const std::string problem = check_({op_, sample, dtype_, device_});
+        const std::string problem = check_({op_, sample, dtype_, device_, &worst});
+        failures += problem.empty() ? 0 : 1;
         EXPECT_TRUE(problem.empty()) << op_.name << "/" << sample.id << "/" << name_of(dtype_)
                                      << "/" << to_string(device_) << ": " << problem;
       } catch (const std::exception& e) {
+        ++failures;
         ADD_FAILURE() << op_.name << "/" << sample.id << "/" << name_of(dtype_) << ": " << e.what();
       }
     }
+    if (report == nullptr) return;
+    std::fprintf(report,
+                 "{\"op\": \"%s\", \"check\": \"%s\", \"dtype\": \"%s\", \"cells\": %d, "
+                 "\"failures\": %d, \"worst\": %.3g}\n",
+                 std::string(op_.name).c_str(), what_.c_str(), std::string(name_of(dtype_)).c_str(),
+                 cells, failures, worst);
   }
 
  private:
@@ -97,7 +114,8 @@ std::string check_bits_of_cpu(const Cell& cell) {
   };
   const Tensors here = run(cell.device), there = run(kCpu);
   for (size_t i = 0; i < here.size(); ++i) {
-    if (here[i].bytes() > 0 && std::memcmp(here[i].raw(), there[i].raw(), here[i].bytes()) != 0) {
+    const Tensor copy = here[i].to(kCpu);
+    if (copy.bytes() > 0 && std::memcmp(copy.raw(), there[i].raw(), copy.bytes()) != 0) {
       return "result " + std::to_string(i) + " has other bits than on the CPU";
     }
   }
@@ -199,7 +217,7 @@ void print_summary(Device device) {
 bool no_races() {
 #ifdef ITO_TEST_EMULATOR
   const gpu::emu::Stats& stats = gpu::emu::stats();
-  for (const std::string& report : stats.race_reports) std::printf("race: %s\n", report.c_str());
+  for (const std::string& race : stats.race_reports) std::printf("race: %s\n", race.c_str());
   std::printf("launches: %llu, races: %llu\n", static_cast<unsigned long long>(stats.launches),
               static_cast<unsigned long long>(stats.races));
   return stats.races == 0;
@@ -218,14 +236,21 @@ int main(int argc, char** argv) {
   Device device = kCpu;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--device=emulated") == 0) device = kEmulated;
+    if (std::strcmp(argv[i], "--device=cuda") == 0) device = {DeviceKind::cuda, 0};
+    if (std::strncmp(argv[i], "--report=", 9) == 0) report = std::fopen(argv[i] + 9, "w");
     if (std::strcmp(argv[i], "--isa=avx2") == 0) hwy::DisableTargets(HWY_AVX3 | HWY_AVX3_DL);
+  }
+  if (!is_available(device)) {
+    std::printf("no usable GPU: %s\n", cuda::unavailable_reason().c_str());
+    return kSkipped;
   }
   ::testing::RegisterTest("table", "is_complete", nullptr, nullptr, __FILE__, __LINE__,
                           []() -> ::testing::Test* { return new TableIsComplete; });
   int ops = 0;
   for (const OpInfo* op : op_table()) {
     // On another device only ops with a kernel of their own are of interest.
-    if (device.kind == DeviceKind::emulated && op->emulated.forward == nullptr) continue;
+    const GpuKernels& kernels = device.kind == DeviceKind::cuda ? op->cuda : op->emulated;
+    if (device.kind != DeviceKind::cpu && kernels.forward == nullptr) continue;
     register_op(*op, device);
     ++ops;
   }
@@ -235,6 +260,7 @@ int main(int argc, char** argv) {
   }
   const int result = RUN_ALL_TESTS();
   print_summary(device);
+  if (report != nullptr) std::fclose(report);
   if (device.kind == DeviceKind::emulated && !no_races()) return 1;
   return result;
 }

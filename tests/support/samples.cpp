@@ -66,12 +66,13 @@ Tensors make_inputs(const OpInfo& op, const Sample& sample, DType dtype) {
 }
 
 Tensor converted(const Tensor& x, DType dtype) {
-  if (x.dtype() == dtype) return x.clone();
-  Tensor y = Tensor::empty(x.shape(), dtype);
+  if (x.dtype() == dtype) return x.to(kCpu).clone();
+  const Tensor host = x.to(kCpu);
+  const Tensor y = Tensor::empty(x.shape(), dtype);
   dispatch_float(x.dtype(), "converted", [&]<class From>() {
     dispatch_float(dtype, "converted", [&]<class To>() {
       for (int64_t i = 0; i < x.numel(); ++i) {
-        y.data<To>()[i] = static_cast<To>(static_cast<double>(x.data<From>()[i]));
+        y.data<To>()[i] = static_cast<To>(static_cast<double>(host.data<From>()[i]));
       }
     });
   });
@@ -98,9 +99,10 @@ Tensor random_like(const Spec& spec, DType dtype, uint64_t seed) {
 }
 
 double max_abs(const Tensor& x) {
+  const Tensor host = x.to(kCpu);
   double top = 0;
   dispatch_any(x.dtype(), [&]<class T>() {
-    for (const T& v : x.span<T>()) {
+    for (const T& v : host.span<T>()) {
       const double a = std::abs(static_cast<double>(v));
       if (std::isfinite(a)) top = std::max(top, a);
     }
@@ -109,7 +111,7 @@ double max_abs(const Tensor& x) {
 }
 
 double max_difference(const Tensor& a, const Tensor& b) {
-  const Tensor host = is_host_memory(a.device()) ? a : a.to(kCpu);
+  const Tensor host = a.to(kCpu);
   double top = 0;
   dispatch_any(host.dtype(), [&]<class T>() {
     dispatch_any(b.dtype(), [&]<class U>() {

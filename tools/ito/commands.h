@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/device.h"
+
 namespace CLI {
 class App;
 }
@@ -35,7 +37,7 @@ struct CommonOptions {
 
   void add_to(CLI::App& app);
   /// Chooses the device and sets the number of threads. Throws UserError(device_unavailable).
-  void apply() const;
+  Device apply() const;
 };
 
 /// "0-63", "5", "1,4,9-12" as indices in order. Throws UserError(bad_value) naming `option`.

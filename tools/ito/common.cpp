@@ -10,22 +10,44 @@
 namespace ito::tools {
 
 void CommonOptions::add_to(CLI::App& app) {
-  app.add_option("--device", device, "auto, cpu or cuda")->capture_default_str();
+  app.add_option("--device", device,
+                 "auto: a GPU if there is a usable one; cpu; cuda or cuda:1; emulated: the "
+                 "CUDA kernels on the CPU, slow, for tests")
+      ->capture_default_str();
   app.add_option("--threads", threads, "CPU threads; 0: all cores. Never changes results")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
 }
 
-void CommonOptions::apply() const {
+namespace {
+
+Device device_by_name(const std::string& name) {
+  if (name == "cpu" || (name == "auto" && cuda::device_count() == 0)) return kCpu;
+  if (name == "emulated") return kEmulated;
+  Device device{DeviceKind::cuda, 0};
+  if (name == "auto" || name == "cuda") return device;
+  const std::string prefix = "cuda:";
+  const char* end = name.data() + name.size();
+  const auto [stop, error] =
+      std::from_chars(name.data() + std::min(prefix.size(), name.size()), end, device.index);
+  if (!name.starts_with(prefix) || error != std::errc() || stop != end || device.index < 0) {
+    fail(ErrorCode::bad_value, "--device", "is \"" + name + "\"",
+         "use auto, cpu, cuda, cuda:N or emulated");
+  }
+  return device;
+}
+
+}  // namespace
+
+Device CommonOptions::apply() const {
   set_num_threads(threads);
-  if (device == "auto" || device == "cpu") return;
-  if (device != "cuda") {
-    fail(ErrorCode::bad_value, "--device", "is \"" + device + "\"", "use auto, cpu or cuda");
-  }
-  if (cuda::device_count() == 0) {
-    fail(ErrorCode::device_unavailable, "--device cuda",
-         "no usable GPU: " + cuda::unavailable_reason(), "use --device cpu");
-  }
+  const Device chosen = device_by_name(device);
+  if (is_available(chosen)) return chosen;
+  const int gpus = cuda::device_count();
+  fail(ErrorCode::device_unavailable, "--device " + device,
+       gpus == 0 ? "no usable GPU: " + cuda::unavailable_reason()
+                 : "the GPUs are cuda:0 to cuda:" + std::to_string(gpus - 1),
+       "use --device cpu");
 }
 
 void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form) {

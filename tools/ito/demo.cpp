@@ -20,14 +20,16 @@ struct DemoOptions {
   CommonOptions common;
 };
 
-void write_pictures(const std::filesystem::path& out, const std::filesystem::path& run) {
-  const sde::ScoreModel model = sde::load_score_model(run);
+void write_pictures(const std::filesystem::path& out, const std::filesystem::path& run,
+                    Device device) {
+  const sde::ScoreModel model = sde::load_score_model(run, device);
   Config config;
   config.fields().apply_known(model.settings, model.file.string());
   const SampleJob job{.score = model.score(),
                       .sde = model.sde,
                       .sample_shape = model.sample_shape,
-                      .sampling = config.sampling};
+                      .sampling = config.sampling,
+                      .device = device};
   std::vector<int64_t> seeds(64);
   std::iota(seeds.begin(), seeds.end(), 0);
   Progress progress;
@@ -43,13 +45,15 @@ void write_pictures(const std::filesystem::path& out, const std::filesystem::pat
 }
 
 int run_demo(const DemoOptions& o) {
-  o.common.apply();
+  const Device device = o.common.apply();
   install_interrupt_handlers();
   const std::filesystem::path out(o.out), run = out / "run";
-  const TrainEnd end = run_training(
-      {.config = load_config({.preset = "demo"}), .out = run, .max_minutes = o.minutes});
+  const TrainEnd end = run_training({.config = load_config({.preset = "demo"}),
+                                     .out = run,
+                                     .device = device,
+                                     .max_minutes = o.minutes});
   if (end == TrainEnd::interrupted) return kExitPreempted;
-  write_pictures(out, run);
+  write_pictures(out, run, device);
   std::printf(
       "\n%s/grid.png        64 samples of the network that was just trained\n"
       "%s/trajectory.png  the way from noise (left) to a sample (right)\n"

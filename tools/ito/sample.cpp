@@ -24,7 +24,7 @@ struct SampleOptions {
   CommonOptions common;
 };
 
-SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model) {
+SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model, Device device) {
   Config config;
   const Fields fields = config.fields();
   fields.apply_known(model.settings, model.file.string());
@@ -44,6 +44,7 @@ SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model) {
           .sampling = config.sampling,
           .seed = static_cast<uint64_t>(o.seed),
           .batch = o.batch,
+          .device = device,
           .reference = o.reference};
 }
 
@@ -85,10 +86,10 @@ void prepare_outputs(const SampleOptions& o) {
 }
 
 int run_sample(const SampleOptions& o) {
-  o.common.apply();
+  const Device device = o.common.apply();
   const std::vector<int64_t> seeds = parse_ranges(o.seeds, "--seeds");
-  const sde::ScoreModel model = sde::load_score_model(o.model);
-  const SampleJob job = job_of(o, model);
+  const sde::ScoreModel model = sde::load_score_model(o.model, device);
+  const SampleJob job = job_of(o, model, device);
   prepare_outputs(o);
   Progress progress;
   const auto start = std::chrono::steady_clock::now();

@@ -33,7 +33,7 @@ Config config_of(const TrainOptions& o) {
 }
 
 int run_train(const TrainOptions& o) {
-  o.common.apply();
+  const Device device = o.common.apply();
   Config config = config_of(o);
   if (o.print_config) {
     std::fputs(to_toml(config).c_str(), stdout);
@@ -51,6 +51,7 @@ int run_train(const TrainOptions& o) {
       run_training({.config = config,
                     .out = o.out,
                     .resume = o.resume == "auto" ? Resume::automatic : Resume::never,
+                    .device = device,
                     .max_minutes = o.max_minutes});
   if (end != TrainEnd::interrupted) return 0;
   std::fprintf(stderr, "interrupted and saved; go on with the same command\n");

@@ -37,8 +37,10 @@ Tensor run_batch(const SampleJob& job, const std::vector<int64_t>& seeds,
                  const samplers::Observer& observer) {
   check_levels(job);
   const samplers::NoiseSource noise{.seed = job.seed};
-  const Tensor prior = samplers::prior_sample(*job.sde, job.sample_shape, seeds, noise);
-  return samplers::sample_pc(job.score, *job.sde, prior, seeds, options_of(job), noise, observer).x;
+  const Tensor prior =
+      samplers::prior_sample(*job.sde, job.sample_shape, seeds, noise).to(job.device);
+  return samplers::sample_pc(job.score, *job.sde, prior, seeds, options_of(job), noise, observer)
+      .x.to(kCpu);
 }
 
 /// Data range to [0, 1].
@@ -108,7 +110,7 @@ data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>&
     // Columns are spread evenly over the steps; the last column is the finished sample.
     const int wanted = static_cast<int>(states.size()) * view.steps / (columns - 1);
     if (view.step == wanted && static_cast<int>(states.size()) < columns - 1)
-      states.push_back(view.x);
+      states.push_back(view.x.clone());
     return samplers::Verdict::go_on;
   };
   const Tensor last = run_batch(job, seeds, keep);

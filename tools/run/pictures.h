@@ -18,6 +18,7 @@ struct SampleJob {
   samplers::SamplingConfig sampling;
   uint64_t seed = 0;
   int64_t batch = 64;      ///< samples per run of the sampler; does not change them
+  Device device = kCpu;    ///< of the score
   bool reference = false;  ///< the published code to the letter (contracts: reference mode)
 };
 

@@ -36,8 +36,7 @@ class TrainRun {
       : job_(std::move(job)),
         dataset_(data::open_dataset(job_.config.data, data::Split::train)),
         sde_((resolve(), sde::make_sde(job_.config.sde))),
-        trainer_(nn::make_network(job_.config.model, job_.config.image(), seed()), sde_,
-                 job_.config.objective, job_.config.optim, job_.config.train,
+        trainer_(network(), sde_, job_.config.objective, job_.config.optim, job_.config.train,
                  job_.config.sde.num_scales),
         batches_(dataset_, job_.config.train.batch, seed(),
                  {.random_flip = job_.config.data.random_flip,
@@ -70,6 +69,12 @@ class TrainRun {
 
  private:
   uint64_t seed() const { return static_cast<uint64_t>(job_.config.train.seed); }
+
+  std::unique_ptr<nn::Network> network() const {
+    auto made = nn::make_network(job_.config.model, job_.config.image(), seed());
+    nn::move_to(*made, job_.device);
+    return made;
+  }
 
   /// Fills what the configuration leaves to the data set, then checks everything.
   void resolve() {
@@ -107,7 +112,7 @@ class TrainRun {
     const data::ImageShape s = dataset_->shape();
     Tensor images = Tensor::empty({batches_.batch(), s.height, s.width, s.channels}, DType::f32);
     batches_.batch_at(step, images.span<float>(), {}, {});
-    return images;
+    return images.to(job_.device);
   }
 
   void report_step(int64_t step, const sde::StepReport& report, double seconds, int64_t first) {
@@ -159,7 +164,8 @@ class TrainRun {
                          dataset_->shape().channels},
         .sampling = job_.config.sampling,
         .seed = seed(),
-        .batch = static_cast<int64_t>(seeds.size())};
+        .batch = static_cast<int64_t>(seeds.size()),
+        .device = job_.device};
     data::write_png(directory_.samples() / step_name(trainer_.steps_done()),
                     picture_of(draw_samples(job, seeds), sde_->centered_data()));
   }

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "engine/core/device.h"
 #include "tools/config/config.h"
 
 namespace ito::tools {
@@ -13,6 +14,7 @@ struct TrainJob {
   Config config;
   std::filesystem::path out;
   Resume resume = Resume::automatic;
+  Device device = kCpu;
   double max_minutes = 0;  ///< stop, save and report after this time; 0: no limit
 };
 

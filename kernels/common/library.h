@@ -1,0 +1,60 @@
+// Vendor libraries of GPU kernels: opened at run time, used where they are there, never required.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "engine/core/device.h"
+
+namespace ito {
+
+/// A shared library and the functions taken from it. Stays open as long as the process.
+class SharedLibrary {
+ public:
+  /// Opens the file that environment variable `variable` names; where it is unset or empty, the
+  /// first of `names` that the loader finds.
+  SharedLibrary(const char* variable, std::initializer_list<const char*> names);
+
+  /// Sets `function` to the symbol; one that is missing makes the library unusable.
+  template <class F>
+  void take(F*& function, const char* symbol) {
+    function = reinterpret_cast<F*>(address_of(symbol));
+  }
+  bool usable() const { return problem_.empty(); }
+  const std::string& problem() const { return problem_; }  ///< one line; empty if usable
+  const std::string& file() const { return file_; }
+  void reject(std::string problem) { problem_ = std::move(problem); }
+
+ private:
+  void* address_of(const char* symbol);
+
+  std::string file_, problem_;
+  void* handle_ = nullptr;
+};
+
+/// Whether libraries may serve `device`: a GPU unless ITO_CUDA_LIBRARIES=off. With
+/// ITO_CUDA_LIBRARIES=emulated the emulated device too: for a stand-in that computes on the host.
+bool libraries_allowed(Device device);
+
+/// Which kernel serves a call, and why; `ito doctor` prints the list.
+struct KernelChoice {
+  std::string call;    ///< op and sizes, or an op for all its calls
+  std::string kernel;  ///< "cuBLASLt", "cuDNN" or "own"
+  std::string reason;
+};
+
+/// Notes a choice; one that is listed already is replaced. Thread-safe.
+void record_kernel_choice(KernelChoice choice);
+/// In the order in which they were first made.
+std::vector<KernelChoice> kernel_choices();
+
+/// Notes once that `ops` run our own kernels since `library` is missing, and logs the reason.
+void record_missing_library(const std::string& ops, const std::string& library,
+                            const std::string& reason);
+
+/// Multiprocessors of a GPU, and its name; asked for once.
+int multiprocessors_of(Device device);
+const std::string& device_name_of(Device device);
+
+}  // namespace ito
