@@ -1,15 +1,20 @@
 // Times every op of the table on its benchmark samples.
-//   ops_bench [--benchmark_filter=conv2d] [--benchmark_out=file.json] ...
-// Columns: time, GB/s (least bytes moved), GFLOP/s, and `roofline`: the time that the measured
-// ceilings allow over the time taken. Small tensors stay in the caches and may exceed 1.
+//   ops_bench [--device=cpu|cuda|emulated] [--benchmark_filter=conv2d] [--benchmark_out=file.json]
+// On a GPU ten calls are one recorded graph, so that starting kernels costs nothing. Columns: time,
+// GB/s (least bytes moved), GFLOP/s, and `roofline`: the time that the measured ceilings allow over
+// the time taken. Small tensors stay in the caches and may exceed 1.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
+#include <cstring>
 
 #include "bench/roofline.h"
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/call.h"
 #include "engine/core/parallel.h"
+#include "engine/cuda/graph.h"
+#include "engine/cuda/runtime.h"
+#include "engine/cuda/stream.h"
 #include "kernels/common/op_table.h"
 #include "tests/support/samples.h"
 
@@ -19,6 +24,27 @@ namespace {
 enum class Pass { forward, backward };
 
 bool any_failed = false;
+Device device = kCpu;
+
+/// Repeats `work` under the clock; returns how often one turn does it.
+template <class Work>
+int repeat(benchmark::State& state, const Work& work) {
+  constexpr int kCalls = 10;
+  if (device.kind == DeviceKind::cpu) {
+    for (auto _ : state) work();
+    return 1;
+  }
+  cuda::Graph graph(device, "benchmark", [&] {
+    for (int i = 0; i < kCalls; ++i) work();
+  });
+  for (int i = 0; i < 3; ++i) graph.run();
+  cuda::synchronize(device);
+  for (auto _ : state) {
+    graph.run();
+    cuda::synchronize(device);
+  }
+  return kCalls;
+}
 
 Specs specs_of(const Tensors& tensors) {
   Specs specs;
@@ -26,18 +52,17 @@ Specs specs_of(const Tensors& tensors) {
   return specs;
 }
 
-void count(benchmark::State& state, const Ceilings& top, double bytes, double flops) {
+void count(benchmark::State& state, const Ceilings& top, DType dtype, double bytes, double flops) {
   using benchmark::Counter;
   state.counters["GB/s"] = Counter(bytes * 1e-9, Counter::kIsIterationInvariantRate);
   state.counters["GFLOP/s"] = Counter(flops * 1e-9, Counter::kIsIterationInvariantRate);
-  // bf16 products may run at twice the fp32 rate; the fp32 ceiling is used for both.
-  const double least = std::max(bytes / top.copy_bytes, flops / top.flops);
+  const double least = std::max(bytes / top.copy_bytes, flops / top.flops(dtype));
   state.counters["roofline"] = Counter(least, Counter::kIsIterationInvariantRate);
 }
 
 void time(benchmark::State& state, const OpInfo& op, const Sample& sample, DType dtype, Pass pass,
           const Ceilings& top) {
-  Tensors x = testing::cast_inputs(testing::make_inputs(op, sample, dtype), sample, dtype, kCpu);
+  Tensors x = testing::cast_inputs(testing::make_inputs(op, sample, dtype), sample, dtype, device);
   Tensors wrt;
   for (size_t i = 0; i < x.size() && pass == Pass::backward; ++i) {
     if (x[i] && sample.inputs[i].differentiable) wrt.push_back(x[i].set_requires_grad());
@@ -46,16 +71,16 @@ void time(benchmark::State& state, const OpInfo& op, const Sample& sample, DType
   const Cost cost = op.cost(specs_of(x), specs_of(y), sample.attrs.get());
   if (pass == Pass::forward) {
     const NoGradScope off;
-    for (auto _ : state) benchmark::DoNotOptimize(call(op, x, sample.attrs));
-    return count(state, top, cost.bytes, cost.flops);
+    const int n = repeat(state, [&] { benchmark::DoNotOptimize(call(op, x, sample.attrs)); });
+    return count(state, top, dtype, n * cost.bytes, n * cost.flops);
   }
-  const Tensor seed = Tensor::full(y[0].shape(), 0.5, y[0].dtype());
-  for (auto _ : state) {
+  const Tensor seed = Tensor::full(y[0].shape(), 0.5, y[0].dtype(), device);
+  const int n = repeat(state, [&] {
     benchmark::DoNotOptimize(
         grad(y[0], wrt, {.seeds = {seed}, .keep_graph = true, .allow_unused = true}));
-  }
+  });
   // The gradient of each operand costs about as much as the result.
-  count(state, top, 2 * cost.bytes, 2 * cost.flops);
+  count(state, top, dtype, 2 * n * cost.bytes, 2 * n * cost.flops);
 }
 
 void register_op(const OpInfo& op, const Ceilings& top) {
@@ -84,12 +109,28 @@ void register_op(const OpInfo& op, const Ceilings& top) {
 }  // namespace ito::bench
 
 int main(int argc, char** argv) {
+  using namespace ito;
   benchmark::Initialize(&argc, argv);
+  if (argc == 2 && std::strncmp(argv[1], "--device=", 9) == 0) {
+    const std::string_view name = argv[1] + 9;
+    if (name == "cuda") bench::device = {DeviceKind::cuda, 0};
+    if (name == "emulated") bench::device = kEmulated;
+    --argc;
+  }
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  const ito::bench::Ceilings top = ito::bench::measure_ceilings();
-  std::printf("ceilings with %d threads: copy %.1f GB/s, fp32 multiply-add %.0f GFLOP/s\n",
-              ito::num_threads(), top.copy_bytes * 1e-9, top.flops * 1e-9);
-  for (const ito::OpInfo* op : ito::op_table()) ito::bench::register_op(*op, top);
+  if (!is_available(bench::device)) {
+    std::fprintf(stderr, "no usable GPU: %s\n", cuda::unavailable_reason().c_str());
+    return 5;
+  }
+  const bench::Ceilings top = bench::measure_ceilings(bench::device);
+  std::printf(
+      "ceilings of %s with %d threads: copy %.1f GB/s, fp32 %.0f GFLOP/s, bf16 %.0f GFLOP/s\n",
+      to_string(bench::device).c_str(), num_threads(), top.copy_bytes * 1e-9, top.flops_f32 * 1e-9,
+      top.flops_bf16 * 1e-9);
+  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(top.copy_bytes));
+  benchmark::AddCustomContext("f32_flops", std::to_string(top.flops_f32));
+  benchmark::AddCustomContext("bf16_flops", std::to_string(top.flops_bf16));
+  for (const OpInfo* op : op_table()) bench::register_op(*op, top);
   benchmark::RunSpecifiedBenchmarks();
-  return ito::bench::any_failed ? 1 : 0;
+  return bench::any_failed ? 1 : 0;
 }

@@ -5,7 +5,13 @@
 #include <cstring>
 #include <vector>
 
+#include "engine/autograd/autograd.h"
 #include "engine/core/parallel.h"
+#include "engine/cuda/graph.h"
+#include "engine/cuda/stream.h"
+#include "kernels/matmul/op.h"
+#include "kernels/noise/op.h"
+#include "kernels/reshape/op.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/roofline.cpp"
@@ -69,7 +75,9 @@ double best_seconds(int runs, Work work) {
 
 }  // namespace
 
-Ceilings measure_ceilings() {
+namespace {
+
+Ceilings ceilings_of_cpu() {
   constexpr int64_t kBytes = 256 << 20;  // well beyond any cache
   std::vector<char> from(kBytes, 1), to(kBytes, 2);
   const double copy = best_seconds(5, [&] {
@@ -89,7 +97,53 @@ Ceilings measure_ceilings() {
     operations = 0;
     for (const double d : done) operations += d;
   });
-  return {.copy_bytes = 2.0 * kBytes / copy, .flops = operations / compute};
+  const double flops = operations / compute;
+  return {.copy_bytes = 2.0 * kBytes / copy, .flops_f32 = flops, .flops_bf16 = flops};
+}
+
+/// Seconds of `work` on a device, as a recorded graph of several executions.
+template <class Work>
+double device_seconds(Device device, int executions, Work work) {
+  cuda::Graph graph(device, "ceiling", [&] {
+    for (int i = 0; i < executions; ++i) work();
+  });
+  for (int i = 0; i < 3; ++i) graph.run();
+  const double seconds = best_seconds(5, [&] {
+    cuda::synchronize(device);
+    graph.run();
+    cuda::synchronize(device);
+  });
+  return seconds / executions;
+}
+
+Ceilings ceilings_of_gpu(Device device) {
+  const bool is_emulated = device.kind == DeviceKind::emulated;
+  const int64_t bytes = int64_t{1} << (is_emulated ? 16 : 30);
+  const int64_t n = is_emulated ? 32 : 8192;
+  const Tensor from = Tensor::zeros({bytes}, DType::u8, device);
+  const Tensor to = from.clone();
+  Ceilings c;
+  c.copy_bytes =
+      2 * static_cast<double>(bytes) / device_seconds(device, 10, [&] { to.copy_from(from); });
+  const auto product_rate = [&](DType dtype) {
+    // Random values: multiplying zeros draws less power and runs at a higher clock.
+    const Tensor indices = Tensor::zeros({1}, DType::i64, device);
+    const Tensor x = ops::reshape(
+        ops::noise(indices, {.sample_shape = {n, n}, .dtype = dtype, .key = {1, Purpose::data, 0}}),
+        Shape{n, n});
+    return 2.0 * static_cast<double>(n * n * n) /
+           device_seconds(device, 4, [&] { ops::matmul(x, x); });
+  };
+  c.flops_f32 = product_rate(DType::f32);
+  c.flops_bf16 = product_rate(DType::bf16);
+  return c;
+}
+
+}  // namespace
+
+Ceilings measure_ceilings(Device device) {
+  const NoGradScope off;
+  return device.kind == DeviceKind::cpu ? ceilings_of_cpu() : ceilings_of_gpu(device);
 }
 
 }  // namespace ito::bench

@@ -1,14 +1,21 @@
-// What this machine can do at most, measured when the benchmarks start.
+// What a device can do at most, measured when the benchmarks start.
 #pragma once
+
+#include "engine/core/device.h"
+#include "engine/core/dtype.h"
 
 namespace ito::bench {
 
 struct Ceilings {
-  double copy_bytes = 0;  ///< bytes per second read plus written, main memory, all threads
-  double flops = 0;  ///< fp32 fused multiply-adds from registers, two operations each, all threads
+  double copy_bytes = 0;  ///< bytes per second read plus written, main memory of the device
+  /// Operations per second. CPU: fp32 fused multiply-adds from registers, all threads, for bf16 as
+  /// well, whose products may run at twice that rate. GPU: the largest matrix product of the dtype.
+  double flops_f32 = 0, flops_bf16 = 0;
+
+  double flops(DType dtype) const { return dtype == DType::bf16 ? flops_bf16 : flops_f32; }
 };
 
-/// Takes about a second; the best of several runs.
-Ceilings measure_ceilings();
+/// Takes a few seconds at most; the best of several runs.
+Ceilings measure_ceilings(Device device);
 
 }  // namespace ito::bench

@@ -247,6 +247,13 @@ bool cublaslt_matmul(Launch& launch, const CublasMatmul& call) {
   return false;
 }
 
+LibraryState cublaslt_state() {
+  if (!library().usable()) return {false, library().problem()};
+  const auto number = static_cast<int>(library().version());
+  return {true, std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
+                    std::to_string(number % 100) + " (" + library().file() + ")"};
+}
+
 }  // namespace ito
 
 #else
@@ -254,6 +261,8 @@ bool cublaslt_matmul(Launch& launch, const CublasMatmul& call) {
 namespace ito {
 
 bool cublaslt_matmul(Launch&, const CublasMatmul&) { return false; }
+
+LibraryState cublaslt_state() { return {false, "this build has no CUDA"}; }
 
 }  // namespace ito
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/autograd/op_info.h"
+#include "kernels/common/library.h"
 
 namespace ito {
 
@@ -24,5 +25,8 @@ struct CublasMatmul {
 /// reason is in kernel_choices(). Algorithms are chosen once per shape; only those whose result is
 /// the same every time.
 bool cublaslt_matmul(Launch& launch, const CublasMatmul& call);
+
+/// Opens the library if that was not done yet.
+LibraryState cublaslt_state();
 
 }  // namespace ito

@@ -130,9 +130,9 @@ bool same_padding_serves(const Conv2dParams& p) {
   return size(p.h, p.pad_top, p.kh) == p.ho && size(p.w, p.pad_left, p.kw) == p.wo;
 }
 
-/// f32 stays fp32: CUDNN_DEFAULT_MATH would round it to TF32.
+/// f32 stays fp32: CUDNN_DEFAULT_MATH would round it to TF32. bf16 has tensor cores by default.
 cudnnMathType_t math_of(DType dtype) {
-  return dtype == DType::f32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
+  return dtype == DType::f32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
 }
 
 void describe(Sequence& steps, Plan& plan, const ConvolutionCall& c) {
@@ -190,7 +190,7 @@ bool choose(const ConvolutionCall& c, const std::vector<Perf>& results, int coun
       continue;
     }
     if (!allowed(c, r.algo) || r.memory > static_cast<size_t>(kWorkspaceLimit)) continue;
-    chosen = {r.algo, r.mathType, static_cast<int64_t>(r.memory)};
+    chosen = {r.algo, static_cast<int64_t>(r.memory)};
     return true;
   }
   return false;
@@ -272,7 +272,6 @@ cudnnHandle_t handle_of(Device device, Sequence& steps) {
 bool known_plan(const std::string& key, const ConvolutionCall& c, AlgorithmPlan& chosen) {
   const std::optional<AlgorithmPlan> kept = plan_cache().find(key);
   if (!kept || !allowed(c, kept->algorithm) || kept->workspace > kWorkspaceLimit) return false;
-  if (c.x.dtype() == DType::f32 && kept->math != CUDNN_FMA_MATH) return false;
   chosen = *kept;
   return true;
 }
@@ -295,18 +294,15 @@ Plan make_plan(Launch& launch, const ConvolutionCall& c, const std::string& text
     found = search(steps, launch, plan, c, plan.chosen);
     if (found) plan_cache().add(key, plan.chosen);
   }
-  steps.then([&] {
-    return found ? library().set_math(plan.convolution,
-                                      static_cast<cudnnMathType_t>(plan.chosen.math))
-                 : CUDNN_STATUS_NOT_SUPPORTED;
-  });
-  plan.usable = steps.status == CUDNN_STATUS_SUCCESS;
+  plan.usable = found;
   if (plan.usable) {
     record_kernel_choice(
         {text, "cuDNN", "algorithm " + std::to_string(plan.chosen.algorithm) + ", " + origin});
   } else {
-    record_kernel_choice(
-        {text, "own", std::string("cuDNN: ") + library().error_text(steps.status)});
+    record_kernel_choice({text, "own",
+                          steps.status == CUDNN_STATUS_SUCCESS
+                              ? std::string("cuDNN has no exact algorithm for it")
+                              : std::string("cuDNN: ") + library().error_text(steps.status)});
   }
   return plan;
 }
@@ -367,6 +363,13 @@ bool cudnn_convolution(Launch& launch, const ConvolutionCall& call) {
   return false;
 }
 
+LibraryState cudnn_state() {
+  if (!library().usable()) return {false, library().problem()};
+  const auto number = static_cast<int>(library().version());
+  return {true, std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
+                    std::to_string(number % 100) + " (" + library().file() + ")"};
+}
+
 }  // namespace ito
 
 #else
@@ -374,6 +377,8 @@ bool cudnn_convolution(Launch& launch, const ConvolutionCall& call) {
 namespace ito {
 
 bool cudnn_convolution(Launch&, const ConvolutionCall&) { return false; }
+
+LibraryState cudnn_state() { return {false, "this build has no CUDA"}; }
 
 }  // namespace ito
 

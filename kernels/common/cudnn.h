@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/autograd/op_info.h"
+#include "kernels/common/library.h"
 #include "kernels/conv2d/params.h"
 
 namespace ito {
@@ -24,5 +25,8 @@ struct ConvolutionCall {
 /// running them the first time that a shape is seen, never while a graph is recorded, and kept in
 /// the file of plan_cache.h.
 bool cudnn_convolution(Launch& launch, const ConvolutionCall& call);
+
+/// Opens the library if that was not done yet.
+LibraryState cudnn_state();
 
 }  // namespace ito

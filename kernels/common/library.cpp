@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "engine/core/log.h"
+#include "engine/core/math_mode.h"
 #include "engine/cuda/runtime.h"
 
 namespace ito {
@@ -64,7 +65,8 @@ void* SharedLibrary::address_of(const char* symbol) {
 bool libraries_allowed(Device device) {
   static const std::string setting = variable_or_empty("ITO_CUDA_LIBRARIES");
   if (device.kind == DeviceKind::emulated) return setting == "emulated";
-  return device.kind == DeviceKind::cuda && setting != "off";
+  if (device.kind != DeviceKind::cuda || setting == "off") return false;
+  return setting == "on" || math_mode() == MathMode::fast;
 }
 
 void record_kernel_choice(KernelChoice choice) {

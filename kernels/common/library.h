@@ -33,9 +33,16 @@ class SharedLibrary {
   void* handle_ = nullptr;
 };
 
-/// Whether libraries may serve `device`: a GPU unless ITO_CUDA_LIBRARIES=off. With
-/// ITO_CUDA_LIBRARIES=emulated the emulated device too: for a stand-in that computes on the host.
+/// Whether libraries may serve `device`: a GPU in MathMode::fast, since their algorithms, and so
+/// the last bits of an image, depend on the batch around it. ITO_CUDA_LIBRARIES=on or off overrides
+/// the mode; =emulated lets a stand-in that computes on the host serve the emulated device.
 bool libraries_allowed(Device device);
+
+/// What became of a library: its version and file, or the reason why it is not used.
+struct LibraryState {
+  bool usable = false;
+  std::string text;
+};
 
 /// Which kernel serves a call, and why; `ito doctor` prints the list.
 struct KernelChoice {

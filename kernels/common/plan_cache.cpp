@@ -11,15 +11,15 @@
 namespace ito {
 namespace {
 
-/// One line "key<tab>algorithm<tab>math<tab>workspace".
+/// One line "key<tab>algorithm<tab>workspace".
 bool parse_plan(const std::string& line, std::string& key, AlgorithmPlan& plan) {
   const size_t tab = line.find('\t');
   if (tab == 0 || tab == std::string::npos) return false;
   key = line.substr(0, tab);
   std::istringstream numbers(line.substr(tab));
   std::string rest;
-  return (numbers >> plan.algorithm >> plan.math >> plan.workspace) && plan.algorithm >= 0 &&
-         plan.math >= 0 && plan.workspace >= 0 && !(numbers >> rest);
+  return (numbers >> plan.algorithm >> plan.workspace) && plan.algorithm >= 0 &&
+         plan.workspace >= 0 && !(numbers >> rest);
 }
 
 }  // namespace
@@ -67,8 +67,8 @@ void PlanCache::add(const std::string& key, const AlgorithmPlan& plan) {
 void PlanCache::write() {
   std::string text = first_line() + "\n";
   for (const auto& [key, plan] : plans_) {
-    text += key + "\t" + std::to_string(plan.algorithm) + "\t" + std::to_string(plan.math) + "\t" +
-            std::to_string(plan.workspace) + "\n";
+    text +=
+        key + "\t" + std::to_string(plan.algorithm) + "\t" + std::to_string(plan.workspace) + "\n";
   }
   text += "end " + std::to_string(plans_.size()) + "\n";
   std::filesystem::create_directories(path_.parent_path());

@@ -12,7 +12,6 @@ namespace ito {
 
 struct AlgorithmPlan {
   int algorithm = 0;
-  int math = 0;
   int64_t workspace = 0;  ///< bytes
   bool operator==(const AlgorithmPlan&) const = default;
 };

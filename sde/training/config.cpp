@@ -77,7 +77,9 @@ void TrainConfig::fields(Fields& f) {
   f.add("max_steps", &max_steps, "steps to train for, >= 1");
   f.add("seed", &seed, "seed of weights, times, noise, dropout and data order, >= 0");
   f.add("precision", &precision, "fp32");
-  f.add("math", &math, "exact: fixed algorithms, results independent of batch and threads");
+  f.add("math", &math,
+        "exact: fixed algorithms, results independent of batch and threads; fast: vendor libraries "
+        "and algorithms chosen by timing, too");
   f.add("log_every", &log_every, "steps per line of metrics, >= 1");
   f.add("save_every", &save_every, "steps per checkpoint, >= 1");
   f.add("sample_every", &sample_every, "steps per grid of samples, >= 1");
@@ -91,7 +93,7 @@ void TrainConfig::validate() const {
   require(max_steps >= 1, "train.max_steps", max_steps, "use 1 or more");
   require(seed >= 0, "train.seed", seed, "use 0 or more");
   require(precision == "fp32", "train.precision", precision, "use fp32: the CPU trains in it");
-  require(math == "exact", "train.math", math, "use exact");
+  require(math == "exact" || math == "fast", "train.math", math, "use exact or fast");
   require(log_every >= 1, "train.log_every", int64_t{log_every}, "use 1 or more");
   require(save_every >= 1, "train.save_every", int64_t{save_every}, "use 1 or more");
   require(sample_every >= 1, "train.sample_every", int64_t{sample_every}, "use 1 or more");

@@ -113,6 +113,7 @@ cudnnStatus_t found(const Tensor4& w, int fast, Perf* results, int* count, void*
   results[1].memory = 1024;
   results[2] = perf(1, CUDNN_DETERMINISTIC,
                     w.type == CUDNN_DATA_FLOAT ? CUDNN_DEFAULT_MATH : CUDNN_TENSOR_OP_MATH);
+  if (w.type == CUDNN_DATA_FLOAT) results[2].memory = 1024;
   results[3] = perf(1, CUDNN_DETERMINISTIC, exact);
   *count = 4;
   return CUDNN_STATUS_SUCCESS;

@@ -262,6 +262,16 @@ std::string check_determinism(const Cell& cell) {
   return problem;
 }
 
+std::string check_bits_of_cpu(const Cell& cell) {
+  const NoGradScope off;
+  const Tensors f64 = make_inputs(cell.op, cell.sample, cell.dtype);
+  const auto run = [&](Device device) {
+    const Tensors x = cast_inputs(f64, cell.sample, cell.dtype, device);
+    return products(cell.op, x, kernel_of(cell)(x));
+  };
+  return same_bits(run(cell.device), run(kCpu)) ? "" : "other bits than on the CPU";
+}
+
 std::string check_error(const OpInfo& op, const ErrorSample& error, Device device) {
   try {
     const Tensors x =

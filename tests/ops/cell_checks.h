@@ -28,6 +28,8 @@ std::string check_gradient_by_differences(const Cell& cell);
 std::string check_second_gradient_by_differences(const Cell& cell);
 /// Two runs, and runs with 1, 2 and 3 threads, give the same bits, forward and backward.
 std::string check_determinism(const Cell& cell);
+/// Ops that draw noise or update state give the same bits on every device.
+std::string check_bits_of_cpu(const Cell& cell);
 /// A bad input throws an ito::Error whose message holds the op's name and the fragment.
 std::string check_error(const OpInfo& op, const ErrorSample& error, Device device);
 

@@ -106,22 +106,6 @@ class ErrorsOfOp : public ::testing::Test {
   Device device_;
 };
 
-/// Ops that draw noise or update state give the same bits on every device.
-std::string check_bits_of_cpu(const Cell& cell) {
-  const Tensors f64 = make_inputs(cell.op, cell.sample, cell.dtype);
-  const auto run = [&](Device device) {
-    return call(cell.op, cast_inputs(f64, cell.sample, cell.dtype, device), cell.sample.attrs);
-  };
-  const Tensors here = run(cell.device), there = run(kCpu);
-  for (size_t i = 0; i < here.size(); ++i) {
-    const Tensor copy = here[i].to(kCpu);
-    if (copy.bytes() > 0 && std::memcmp(copy.raw(), there[i].raw(), copy.bytes()) != 0) {
-      return "result " + std::to_string(i) + " has other bits than on the CPU";
-    }
-  }
-  return {};
-}
-
 /// Shape-rich ops: at least twelve samples, among them one without elements.
 bool is_structured(std::string_view op) {
   for (const char* name :

@@ -86,7 +86,7 @@ Tensors cast_inputs(const Tensors& inputs, const Sample& sample, DType dtype, De
     if (!inputs[i]) {
       result.emplace_back();
     } else if (!is_floating(inputs[i].dtype())) {
-      result.push_back(inputs[i].to(device));
+      result.push_back(inputs[i].clone().to(device));  // ops may update it in place
     } else {
       result.push_back(converted(inputs[i], init.fixed_dtype ? init.dtype : dtype).to(device));
     }

@@ -21,6 +21,7 @@ Command add_train(CLI::App& app);
 Command add_sample(CLI::App& app);
 Command add_info(CLI::App& app);
 Command add_demo(CLI::App& app);
+Command add_doctor(CLI::App& app);
 
 /// Largest values of options; text of the command line is checked against them.
 inline constexpr int64_t kMostSteps = 4'000'000'000;  ///< noise counters take 32 bits
@@ -34,6 +35,7 @@ void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std
 struct CommonOptions {
   std::string device = "auto";
   int threads = 0;
+  std::string math = "exact";
 
   void add_to(CLI::App& app);
   /// Chooses the device and sets the number of threads. Throws UserError(device_unavailable).

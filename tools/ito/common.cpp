@@ -3,6 +3,7 @@
 
 #include "engine/core/check.h"
 #include "engine/core/device.h"
+#include "engine/core/math_mode.h"
 #include "engine/core/parallel.h"
 #include "engine/cuda/runtime.h"
 #include "tools/ito/commands.h"
@@ -16,6 +17,11 @@ void CommonOptions::add_to(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--threads", threads, "CPU threads; 0: all cores. Never changes results")
       ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--math", math,
+                 "exact: results independent of batch and threads; fast: vendor libraries and "
+                 "algorithms chosen by timing, too")
+      ->check(CLI::IsMember({"exact", "fast"}))
       ->capture_default_str();
 }
 
@@ -41,6 +47,7 @@ Device device_by_name(const std::string& name) {
 
 Device CommonOptions::apply() const {
   set_num_threads(threads);
+  set_math_mode(math == "fast" ? MathMode::fast : MathMode::exact);
   const Device chosen = device_by_name(device);
   if (is_available(chosen)) return chosen;
   const int gpus = cuda::device_count();

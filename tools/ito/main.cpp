@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
       {"train", "Train a network", ito::tools::add_train},
       {"sample", "Draw samples from a trained network", ito::tools::add_sample},
       {"info", "Describe this program, a preset, or a trained network", ito::tools::add_info},
+      {"doctor", "Say what this machine offers and what is used", ito::tools::add_doctor},
       {"demo", "Train on built-in digits for two minutes and show samples", ito::tools::add_demo},
   };
   std::vector<std::pair<CLI::App*, ito::tools::Command>> commands;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "engine/core/check.h"
+#include "engine/core/math_mode.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
 #include "tools/run/train_run.h"
@@ -28,6 +29,7 @@ Config config_of(const TrainOptions& o) {
   if (!o.data.empty()) config.data.path = o.data;
   if (o.max_steps > 0) config.train.max_steps = o.max_steps;
   if (o.seed >= 0) config.train.seed = o.seed;
+  if (math_mode() == MathMode::fast) config.train.math = "fast";
   config.validate();
   return config;
 }
@@ -42,6 +44,7 @@ int run_train(const TrainOptions& o) {
   if (o.resume != "auto" && o.resume != "never") {
     fail(ErrorCode::bad_value, "--resume", "is \"" + o.resume + "\"", "use auto or never");
   }
+  if (config.train.math == "fast") set_math_mode(MathMode::fast);
   if (o.out.empty()) {
     fail(ErrorCode::bad_usage, "--out", "is not given",
          "name the folder of the run, e.g. --out runs/first");
