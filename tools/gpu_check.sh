@@ -34,8 +34,12 @@ run() {  # name seconds command...: the command's output and exit code become pa
 
 run ops 120 $bin/ops_test --device=cuda --report=$parts/ops.report --gtest_brief=1
 run device 90 $bin/device_test --device=cuda
-run bench 150 $bin/ops_bench --device=cuda --benchmark_min_time=0.05 \
+run bench 120 $bin/ops_bench --device=cuda --benchmark_min_time=0.05 \
   --benchmark_out=$parts/bench.json --benchmark_out_format=json
+# The same products and convolutions by cuBLASLt and cuDNN.
+run bench_libraries 60 env ITO_CUDA_LIBRARIES=on ITO_CACHE_DIR=$PWD/$parts \
+  $bin/ops_bench --device=cuda --benchmark_min_time=0.05 --benchmark_filter='matmul|conv2d' \
+  --benchmark_out=$parts/bench_libraries.json --benchmark_out_format=json
 
 # The vendor's checkers on ops whose kernels share memory or copy asynchronously; every block of
 # memory in its exact size, so that an overrun is seen.

@@ -126,7 +126,7 @@ Tensor normalise(const Tensor& x) {
 TEST(CudaFault, NamesTheOpAndStays) {
   const Tensor x = Tensor::full({2, 4, 4, 8}, 1, DType::f32, kEmulated);
   {
-    const WithFaults broken({.fault_at = 4});  // two fills, then a kernel of the op
+    const WithFaults broken({.fault_at = 2});  // a fill, then the first kernel of the op
     const UserError e = failure_of([&] { normalise(x); });
     EXPECT_EQ(e.code(), ErrorCode::device_fault);
     EXPECT_EQ(e.subject(), "emulated");

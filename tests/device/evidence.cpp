@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
   bool all_passed = true;
   ordered_json checks;
   for (const char* name :
-       {"ops", "device", "bench", "memcheck", "racecheck", "initcheck", "synccheck"}) {
+       {"ops", "device", "bench", "bench_libraries", "memcheck", "racecheck", "initcheck", "synccheck"}) {
     checks[name] = outcome(parts, name, all_passed);
   }
   const ordered_json evidence{{"gpu", given["--gpu"]},
@@ -96,7 +96,8 @@ int main(int argc, char** argv) {
                               {"checks", checks},
                               {"doctor", read(parts / "doctor.log")},
                               {"ops", ops_report(parts / "ops.report")},
-                              {"bench", bench_report(parts / "bench.json")}};
+                              {"bench", bench_report(parts / "bench.json")},
+                              {"bench_libraries", bench_report(parts / "bench_libraries.json")}};
   const fs::path out = given["--out"], temporary = out.string() + ".part";
   std::ofstream(temporary) << evidence.dump(1) << "\n";
   fs::rename(temporary, out);
