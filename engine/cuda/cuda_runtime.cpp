@@ -79,7 +79,8 @@ class CudaRecording final : public Recording {
 
 class CudaRuntime final : public Runtime {
  public:
-  explicit CudaRuntime(int index) : device_{DeviceKind::cuda, static_cast<int8_t>(index)} {
+  CudaRuntime(int index, int cuda_index)
+      : device_{DeviceKind::cuda, static_cast<int8_t>(index)}, cuda_index_(cuda_index) {
     use();
     check_status(cudaStreamCreateWithFlags(&main_, cudaStreamNonBlocking));
     find_in_driver("cuMemsetD16Async", fills_.fill16, device_);
@@ -90,7 +91,7 @@ class CudaRuntime final : public Runtime {
   DeviceInfo info() override {
     use();
     cudaDeviceProp properties{};
-    check_status(cudaGetDeviceProperties(&properties, device_.index));
+    check_status(cudaGetDeviceProperties(&properties, cuda_index_));
     size_t free_bytes = 0, total = 0;
     check_status(cudaMemGetInfo(&free_bytes, &total));
     return {.name = properties.name,
@@ -196,39 +197,53 @@ class CudaRuntime final : public Runtime {
 
  private:
   /// Makes this the calling thread's device, as the runtime library wants it.
-  void use() const { check_status(cudaSetDevice(device_.index)); }
+  void use() const { check_status(cudaSetDevice(cuda_index_)); }
   void check_status(cudaError_t error) const { check(status_of(error), device_); }
   /// Errors of the driver have the same numbers.
   void check_driver(int result) const { check_status(static_cast<cudaError_t>(result)); }
 
   const Device device_;
+  const int cuda_index_;
   cudaStream_t main_ = nullptr;
   DriverFills fills_;
 };
 
-/// What counting the devices gave, once per process.
-struct Counted {
-  int count = 0;
-  Status status;
+/// The GPUs that this program has code for, looked for once per process.
+struct Found {
+  std::vector<int> indices;  ///< their numbers in the CUDA runtime
+  std::string reason;        ///< why there is none
 
-  Counted() {
+  Found() {
+    int count = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
-    status = status_of(error);
     if (error != cudaSuccess) {
       cudaGetLastError();
-      count = 0;
+      const Status status = status_of(error);
+      reason = detail::explain_unavailable(status.code, status.message, versions());
+      return;
     }
+    for (int i = 0; i < count; ++i) {
+      int major = 0, minor = 0;
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, i);
+      cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, i);
+      if (10 * major + minor >= ITO_CUDA_LEAST_ARCHITECTURE) {
+        indices.push_back(i);
+      } else {
+        reason = detail::explain_too_small(10 * major + minor, ITO_CUDA_LEAST_ARCHITECTURE);
+      }
+    }
+    if (count == 0) reason = detail::explain_unavailable(0, "", versions());
   }
 };
 
-const Counted& counted() {
-  static const Counted result;
+const Found& found() {
+  static const Found result;
   return result;
 }
 
 }  // namespace
 
-int device_count() { return counted().count; }
+int device_count() { return static_cast<int>(found().indices.size()); }
 
 Versions versions() {
   Versions v{.driver = 0, .runtime = CUDART_VERSION};
@@ -236,10 +251,7 @@ Versions versions() {
   return v;
 }
 
-std::string unavailable_reason() {
-  if (device_count() > 0) return {};
-  return detail::explain_unavailable(counted().status.code, counted().status.message, versions());
-}
+std::string unavailable_reason() { return device_count() > 0 ? std::string() : found().reason; }
 
 namespace detail {
 
@@ -249,8 +261,9 @@ Runtime& cuda_runtime(int index) {
   static auto& all =
       *new std::vector<std::unique_ptr<CudaRuntime>>(static_cast<size_t>(device_count()));
   const std::lock_guard lock(mutex);
-  auto& runtime = all.at(static_cast<size_t>(index));
-  if (!runtime) runtime = std::make_unique<CudaRuntime>(index);
+  const auto at = static_cast<size_t>(index);
+  auto& runtime = all.at(at);
+  if (!runtime) runtime = std::make_unique<CudaRuntime>(index, found().indices.at(at));
   return *runtime;
 }
 

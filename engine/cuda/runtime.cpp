@@ -31,6 +31,14 @@ std::string explain_unavailable(int code, const char* message, Versions versions
   return std::string(message) + " (CUDA error " + std::to_string(code) + ")";
 }
 
+std::string explain_too_small(int capability, int least) {
+  const auto text = [](int number) {
+    return std::to_string(number / 10) + "." + std::to_string(number % 10);
+  };
+  return "the GPU has compute capability " + text(capability) + ", this program needs " +
+         text(least) + " (build with a lower ITO_CUDA_ARCHITECTURES)";
+}
+
 }  // namespace detail
 
 }  // namespace ito::cuda

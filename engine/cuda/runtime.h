@@ -89,6 +89,8 @@ Runtime& emulated_runtime();
 
 /// The line behind unavailable_reason(): `code` is what counting the devices returned.
 std::string explain_unavailable(int code, const char* message, Versions versions);
+/// The line for a GPU whose compute capability this program has no code for (90 stands for 9.0).
+std::string explain_too_small(int capability, int least);
 
 }  // namespace detail
 

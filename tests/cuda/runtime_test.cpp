@@ -62,6 +62,12 @@ TEST(CudaRuntime, SaysWhyThereIsNoGpu) {
             "driver mismatch (CUDA error 803)");
 }
 
+TEST(CudaRuntime, SaysWhatAnOldGpuLacks) {
+  EXPECT_EQ(detail::explain_too_small(80, 90),
+            "the GPU has compute capability 8.0, this program needs 9.0 (build with a lower "
+            "ITO_CUDA_ARCHITECTURES)");
+}
+
 TEST(CudaRuntime, RefusesADeviceThatIsNotThere) {
   if (device_count() > 0) GTEST_SKIP() << "this machine has a GPU";
   EXPECT_FALSE(unavailable_reason().empty());
