@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "kernels/common/define_op.h"
-#include "kernels/fir_resample/cpu.h"
+#include "kernels/fir_resample/plan.h"
 
 namespace ito {
 namespace {
@@ -51,15 +51,6 @@ std::vector<FirTerm> terms_of(const FirAttrs& a, int64_t n, int64_t outputs, int
     }
   }
   return terms;
-}
-
-FirPlan plan_of(const Shape& x, const Shape& y, const FirAttrs& a) {
-  FirPlan plan{.samples = x[0], .height = x[1], .width = x[2], .channels = x[3], .up = a.up};
-  const double scale = std::sqrt(a.gain) / sum_of(a);  // of each of the two axes
-  for (const double tap : a.taps) plan.taps.push_back(tap * scale);
-  plan.rows = terms_of(a, x[1], y[1], a.pad_y0);
-  plan.columns = terms_of(a, x[2], y[2], a.pad_x0);
-  return plan;
 }
 
 /// The definition: every output is a sum over all pixels and the 2-D kernel.
@@ -118,27 +109,14 @@ struct FirResample {
   }
   static void forward(Launch& launch, const Tensors& x, const Tensors& y, const Attrs& a) {
     if (y[0].numel() == 0) return;
-    const FirPlan plan = plan_of(x[0].shape(), y[0].shape(), a);
+    const FirPlan plan = fir_plan(x[0].shape(), y[0].shape(), a);
     dispatch_float(y[0].dtype(), name, [&]<class T>() {
       fir_resample_cpu(launch, plan, x[0].data<T>(), y[0].data<T>());
     });
   }
-  /// x[i] = sum_j y[j] r[down j - up i + K - 1 - pad0]: flipped taps, up and down exchanged, and
-  /// the padding that restores the size.
   static Tensors gradient(const GradCall& g, const Attrs& a) {
-    const Shape &x = g.input_specs[0].shape, &y = g.grad_out[0].shape();
-    const auto pad0 = [&](int64_t pad) { return count_of(a) - pad - 1; };
-    const auto pad1 = [&](int axis, int64_t pad) {
-      return x[axis] * a.up - y[axis] * a.down + pad - a.up + 1;
-    };
-    return {ops::fir_resample(g.grad_out[0], {.taps = {a.taps.rbegin(), a.taps.rend()},
-                                              .up = a.down,
-                                              .down = a.up,
-                                              .pad_y0 = pad0(a.pad_y0),
-                                              .pad_y1 = pad1(1, a.pad_y0),
-                                              .pad_x0 = pad0(a.pad_x0),
-                                              .pad_x1 = pad1(2, a.pad_x0),
-                                              .gain = a.gain})};
+    const FirAttrs adjoint = fir_adjoint(g.input_specs[0].shape, g.grad_out[0].shape(), a);
+    return {ops::fir_resample(g.grad_out[0], adjoint)};
   }
 
   static Samples samples() {
@@ -205,22 +183,58 @@ struct FirResample {
 
 ITO_OP(FirResample, fir_resample)
 
+namespace ito {
+
+FirPlan fir_plan(const Shape& x, const Shape& y, const FirAttrs& a) {
+  FirPlan plan{.samples = x[0], .height = x[1], .width = x[2], .channels = x[3], .up = a.up};
+  const double scale = std::sqrt(a.gain) / sum_of(a);  // of each of the two axes
+  for (const double tap : a.taps) plan.taps.push_back(tap * scale);
+  plan.rows = terms_of(a, x[1], y[1], a.pad_y0);
+  plan.columns = terms_of(a, x[2], y[2], a.pad_x0);
+  return plan;
+}
+
+FirAttrs fir_adjoint(const Shape& x, const Shape& y, const FirAttrs& a) {
+  const auto pad0 = [&](int64_t pad) { return count_of(a) - pad - 1; };
+  const auto pad1 = [&](int axis, int64_t pad) {
+    return x[axis] * a.up - y[axis] * a.down + pad - a.up + 1;
+  };
+  return {.taps = {a.taps.rbegin(), a.taps.rend()},
+          .up = a.down,
+          .down = a.up,
+          .pad_y0 = pad0(a.pad_y0),
+          .pad_y1 = pad1(1, a.pad_y0),
+          .pad_x0 = pad0(a.pad_x0),
+          .pad_x1 = pad1(2, a.pad_x0),
+          .gain = a.gain};
+}
+
+}  // namespace ito
+
 namespace ito::ops {
 
 Tensor fir_resample(const Tensor& x, const FirAttrs& attrs) {
   return call(op_fir_resample(), {x}, attrs)[0];
 }
 
-Tensor fir_upsample(const Tensor& x, const std::vector<double>& taps) {
+FirAttrs upsampling(const std::vector<double>& taps) {
   const int64_t spare = static_cast<int64_t>(taps.size()) - 2;
   const int64_t pad0 = floor_div(spare + 1, 2) + 1, pad1 = floor_div(spare, 2);
-  return fir_resample(x, {taps, 2, 1, pad0, pad1, pad0, pad1, 4});
+  return {taps, 2, 1, pad0, pad1, pad0, pad1, 4};
+}
+
+FirAttrs downsampling(const std::vector<double>& taps) {
+  const int64_t spare = static_cast<int64_t>(taps.size()) - 2;
+  const int64_t pad0 = floor_div(spare + 1, 2), pad1 = floor_div(spare, 2);
+  return {taps, 1, 2, pad0, pad1, pad0, pad1, 1};
+}
+
+Tensor fir_upsample(const Tensor& x, const std::vector<double>& taps) {
+  return fir_resample(x, upsampling(taps));
 }
 
 Tensor fir_downsample(const Tensor& x, const std::vector<double>& taps) {
-  const int64_t spare = static_cast<int64_t>(taps.size()) - 2;
-  const int64_t pad0 = floor_div(spare + 1, 2), pad1 = floor_div(spare, 2);
-  return fir_resample(x, {taps, 1, 2, pad0, pad1, pad0, pad1, 1});
+  return fir_resample(x, downsampling(taps));
 }
 
 }  // namespace ito::ops

@@ -26,10 +26,15 @@ struct FirAttrs {
 /// exchanged. Throws ShapeError, DTypeError, ValueError.
 Tensor fir_resample(const Tensor& x, const FirAttrs& attrs);
 
-/// Twice the height and width; the gain of 4 keeps the mean. For taps (1, 3, 3, 1), along an axis:
+/// Twice the height and width; the gain of 4 keeps the mean.
+FirAttrs upsampling(const std::vector<double>& taps);
+/// Half the height and width.
+FirAttrs downsampling(const std::vector<double>& taps);
+
+/// x resampled by upsampling(taps). For taps (1, 3, 3, 1), along an axis:
 /// y[2i] = (x[i-1] + 3 x[i]) / 4, y[2i+1] = (3 x[i] + x[i+1]) / 4, with zeros outside of the image.
 Tensor fir_upsample(const Tensor& x, const std::vector<double>& taps);
-/// Half the height and width. For taps (1, 3, 3, 1), along an axis:
+/// x resampled by downsampling(taps). For taps (1, 3, 3, 1), along an axis:
 /// y[j] = (x[2j-1] + 3 x[2j] + 3 x[2j+1] + x[2j+2]) / 8, with zeros outside of the image.
 Tensor fir_downsample(const Tensor& x, const std::vector<double>& taps);
 

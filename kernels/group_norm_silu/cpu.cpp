@@ -1,11 +1,7 @@
-// Two passes over x: statistics, then normalise and activate. Work is cut into (sample, slab of
-// pixels) pieces of a fixed size; a slab's per-channel means and centred sums of squares are merged
-// in order by the pairwise formula of Chan, Golub & LeVeque (1983), so nothing ever subtracts two
-// large squares.
+// Two passes over x: statistics, then normalise and activate (slabs-inl.h).
 #include "kernels/group_norm_silu/cpu.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "engine/core/parallel.h"
 #include "kernels/common/sampler_update.h"
@@ -14,121 +10,11 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/group_norm_silu/cpu.cpp"
 #include "hwy/foreach_target.h"
-#include "kernels/common/simd-inl.h"
-#include "kernels/common/simd_math-inl.h"
+#include "kernels/group_norm_silu/slabs-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ito {
 namespace HWY_NAMESPACE {
-
-constexpr int64_t kBlock = 16;  // pixels whose mean and squares are taken together, from L1
-
-int64_t slab_pixels(const GroupNormParams& p) {
-  const int64_t pixels = std::max<int64_t>((1 << 16) / p.channels, 1);
-  return (pixels + kBlock - 1) / kBlock * kBlock;
-}
-int64_t slabs_of(const GroupNormParams& p) {
-  const int64_t size = slab_pixels(p);
-  return (p.pixels + size - 1) / size;
-}
-
-/// Calls body(c, n) for vectors of channels; n == Lanes(d) except perhaps for the last.
-template <class D, class Body>
-HWY_INLINE void for_channels(D d, int64_t channels, Body body) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t c = 0; c < channels; c += lanes) body(c, std::min(lanes, channels - c));
-}
-
-template <class D, class T>
-HWY_INLINE hn::Vec<D> load_some(D d, const T* p, int64_t n) {
-  return n == static_cast<int64_t>(hn::Lanes(d)) ? load(d, p)
-                                                 : load_n(d, p, static_cast<size_t>(n));
-}
-template <class D, class V, class T>
-HWY_INLINE void store_some(D d, V v, T* p, int64_t n) {
-  if (n == static_cast<int64_t>(hn::Lanes(d))) {
-    store(d, v, p);
-  } else {
-    store_n(d, v, p, static_cast<size_t>(n));
-  }
-}
-
-/// Mean and centred sum of squares of each channel over `pixels` pixels: mean[C], m2[C].
-template <class T, class A = Acc<T>>
-void slab_moments(const T* x, int64_t pixels, int64_t channels, A* mean, A* m2) {
-  const Tag<T> d;
-  for_channels(d, channels, [&](int64_t c, int64_t n) HWY_ATTR {
-    auto total_mean = hn::Zero(d), total_m2 = hn::Zero(d);
-    for (int64_t first = 0; first < pixels; first += kBlock) {
-      const int64_t count = std::min(kBlock, pixels - first);
-      const T* px = x + first * channels + c;
-      auto sum = hn::Zero(d);
-      for (int64_t i = 0; i < count; ++i) sum = hn::Add(sum, load_some(d, px + i * channels, n));
-      const auto block_mean = hn::Mul(sum, hn::Set(d, A(1) / static_cast<A>(count)));
-      auto squares = hn::Zero(d);
-      for (int64_t i = 0; i < count; ++i) {
-        const auto diff = hn::Sub(load_some(d, px + i * channels, n), block_mean);
-        squares = hn::MulAdd(diff, diff, squares);
-      }
-      const A before = static_cast<A>(first), after = static_cast<A>(first + count);
-      const auto delta = hn::Sub(block_mean, total_mean);
-      total_mean = hn::MulAdd(delta, hn::Set(d, static_cast<A>(count) / after), total_mean);
-      const auto cross =
-          hn::Mul(hn::Mul(delta, delta), hn::Set(d, before * static_cast<A>(count) / after));
-      total_m2 = hn::Add(total_m2, hn::Add(squares, cross));
-    }
-    store_some(d, total_mean, mean + c, n);
-    store_some(d, total_m2, m2 + c, n);
-  });
-}
-
-/// Statistics of one sample's groups from the moments of its slabs [slabs, 2, C].
-template <class T, class A = Acc<T>>
-void merge_moments(const GroupNormParams& p, const A* moments, const T* shift, A* stats) {
-  const int64_t slabs = slabs_of(p), size = slab_pixels(p), d = p.channels_per_group();
-  for (int64_t g = 0; g < p.groups; ++g) {
-    double count = 0, mean = 0, m2 = 0;
-    for (int64_t c = g * d; c < (g + 1) * d; ++c) {
-      for (int64_t s = 0; s < slabs; ++s) {
-        const A* slab = moments + s * 2 * p.channels;
-        const auto n = static_cast<double>(std::min(size, p.pixels - s * size));
-        const double value =
-            static_cast<double>(slab[c]) + (shift != nullptr ? static_cast<double>(shift[c]) : 0.0);
-        const double delta = value - mean;
-        mean += delta * n / (count + n);
-        m2 += static_cast<double>(slab[p.channels + c]) + delta * delta * count * n / (count + n);
-        count += n;
-      }
-    }
-    stats[2 * g] = static_cast<A>(mean);
-    stats[2 * g + 1] = static_cast<A>(1 / std::sqrt(m2 / count + p.eps));
-  }
-}
-
-/// Per-channel numbers of one sample: u - mu = x - centre, z = (x - centre) * scale + bias.
-template <class A>
-struct Channels {
-  A *centre, *scale, *bias, *rstd;
-};
-
-template <class T, class A = Acc<T>>
-void fill_channels(const GroupNormParams& p, const T* w, const T* b, const T* shift, const A* stats,
-                   const Channels<A>& k) {
-  const int64_t d = p.channels_per_group();
-  for (int64_t c = 0; c < p.channels; ++c) {
-    const A mean = stats[2 * (c / d)], rstd = stats[2 * (c / d) + 1];
-    k.centre[c] = mean - (shift != nullptr ? static_cast<A>(shift[c]) : A(0));
-    k.scale[c] = static_cast<A>(w[c]) * rstd;
-    k.bias[c] = static_cast<A>(b[c]);
-    k.rstd[c] = rstd;
-  }
-}
-
-template <class A>
-Channels<A> channels_at(A* base, int64_t sample, int64_t c) {
-  A* p = base + sample * 4 * c;
-  return {p, p + c, p + 2 * c, p + 3 * c};
-}
 
 /// factors[i] = what dropout multiplies element first + i of sample n by.
 template <class A>
@@ -143,36 +29,6 @@ void fill_factors(const GroupNormParams& p, int64_t n, int64_t first, int64_t co
                  static_cast<uint32_t>(first + at));
     for (int64_t i = 0; i < size; ++i) factors[at + i] = uniform[i] >= rate ? scale : A(0);
   }
-}
-
-/// factors [pixels, C], or null.
-template <class T, class A = Acc<T>>
-void apply_slab(const GroupNormParams& p, const T* x, T* y, int64_t pixels, const Channels<A>& k,
-                const A* factors) {
-  const Tag<T> d;
-  for (int64_t i = 0; i < pixels; ++i) {
-    const T* px = x + i * p.channels;
-    T* py = y + i * p.channels;
-    for_channels(d, p.channels, [&](int64_t c, int64_t n) HWY_ATTR {
-      const auto centred = hn::Sub(load_some(d, px + c, n), load_some(d, k.centre + c, n));
-      const auto z = hn::MulAdd(centred, load_some(d, k.scale + c, n), load_some(d, k.bias + c, n));
-      auto value = p.activation == 0 ? silu(d, z) : z;
-      if (factors != nullptr) {
-        value = hn::Mul(value, load_some(d, factors + i * p.channels + c, n));
-      }
-      store_some(d, value, py + c, n);
-    });
-  }
-}
-
-/// Runs body(sample, slab, first pixel, pixels) over all pieces.
-template <class Body>
-void for_slabs(const GroupNormParams& p, Body body) {
-  const int64_t slabs = slabs_of(p), size = slab_pixels(p);
-  parallel_for(p.samples * slabs, [&](int64_t task) {
-    const int64_t sample = task / slabs, slab = task % slabs, first = slab * size;
-    body(sample, slab, first, std::min(size, p.pixels - first));
-  });
 }
 
 /// The same with the slab's dropout factors, or null: body(sample, slab, first, pixels, factors).
@@ -196,19 +52,9 @@ void for_slabs_with_factors(Launch& launch, const GroupNormParams& p, Body body)
 template <class T>
 void forward(Launch& launch, const GroupNormParams& p, const GroupNormForward<T>& t) {
   using A = Acc<T>;
-  const int64_t c = p.channels, slabs = slabs_of(p), image = p.pixels * c;
-  A* moments = launch.scratch<A>(p.samples * slabs * 2 * c);
+  const int64_t c = p.channels, image = p.pixels * c;
   A* channels = launch.scratch<A>(p.samples * 4 * c);
-  for_slabs(p, [&](int64_t n, int64_t slab, int64_t first, int64_t pixels) {
-    A* m = moments + (n * slabs + slab) * 2 * c;
-    slab_moments(t.x + n * image + first * c, pixels, c, m, m + c);
-  });
-  parallel_for(p.samples, [&](int64_t n) {
-    const T* shift = t.shift != nullptr ? t.shift + n * c : nullptr;
-    A* stats = t.stats + n * p.groups * 2;
-    merge_moments(p, moments + n * slabs * 2 * c, shift, stats);
-    fill_channels(p, t.w, t.b, shift, stats, channels_at(channels, n, c));
-  });
+  measure(launch, p, t, channels);
   for_slabs_with_factors<A>(
       launch, p, [&](int64_t n, int64_t, int64_t first, int64_t pixels, const A* factors) {
         const int64_t at = n * image + first * c;

@@ -1,6 +1,7 @@
 // GPU kernels of group_norm_silu. Images of which a block can hold some groups go through shared
 // memory once (one_pass.cuh); larger ones are cut into slabs of pixels and read twice (split.cuh).
 // The choice depends on the shape of a sample alone, so that its result is the same in any batch.
+#include "kernels/group_norm_silu/gpu.h"
 #include "kernels/group_norm_silu/one_pass.cuh"
 #include "kernels/group_norm_silu/split.cuh"
 
@@ -59,8 +60,6 @@ void forward(Launch& launch, const Tensors& x, const Tensors& y, const void* att
 void backward(Launch& launch, const Tensors& gy, const Tensors& x, const Tensors& y,
               const Tensors& gx, const void* attrs) {
   const auto& a = *static_cast<const ops::GroupNormAttrs*>(attrs);
-  const Shape& shape = x[kX].shape();
-  const std::int64_t samples = shape[0], channels = shape[-1];
   gpu::dispatch_element(x[kX].dtype(), [&]<class T>() {
     const BackwardTensors<T> t{.gy = gpu::elements_of<T>(gy[0]),
                                .x = gpu::elements_of<T>(x[kX]),
@@ -69,23 +68,48 @@ void backward(Launch& launch, const Tensors& gy, const Tensors& x, const Tensors
                                .shift = gpu::elements_of<T>(x[kShift]),
                                .stats = gpu::elements_of<float>(y[1]),
                                .gx = gpu::elements_of<T>(gx[kX]),
+                               .gw = gpu::elements_of<T>(gx[kW]),
+                               .gb = gpu::elements_of<T>(gx[kB]),
                                .gshift = gpu::elements_of<T>(gx[kShift]),
-                               .totals = launch.scratch<float>(samples * 2 * channels),
                                .mask = mask_of(a, x[kSamples])};
-    if (samples > 0) {
-      dispatch_vector<T>(channels, gpu::aligned16(t.gy, t.x, t.gx), [&]<int V>() {
-        const int width = one_pass::slice_width(shape, a.groups, V, sizeof(T), 2);
-        if (width == 0) return split::run_backward<T, V>(launch, shape, a, t);
-        one_pass::run_backward<T, V>(launch, shape, one_pass::geometry_of(shape, a, V, width), t);
-      });
-    }
-    gpu::check(gpu::launch(parameters_kernel<T>, gpu::blocks_for(channels, kThreads), kThreads, 0,
-                           launch.stream(), static_cast<int>(samples), static_cast<int>(channels),
-                           t.totals, gpu::elements_of<T>(gx[kW]), gpu::elements_of<T>(gx[kB])));
+    group_norm_backward_gpu(launch, x[kX].shape(), a, t);
   });
 }
 
 }  // namespace
+
+template <class T>
+void group_norm_statistics_gpu(Launch& launch, const Shape& shape, const ops::GroupNormAttrs& attrs,
+                               const ForwardTensors<T>& t) {
+  dispatch_vector<T>(shape[-1], gpu::aligned16(t.x),
+                     [&]<int V>() { split::run_statistics<T, V>(launch, shape, attrs, t); });
+}
+
+template <class T>
+void group_norm_backward_gpu(Launch& launch, const Shape& shape, const ops::GroupNormAttrs& attrs,
+                             BackwardTensors<T> t) {
+  const std::int64_t samples = shape[0], channels = shape[-1];
+  t.totals = launch.scratch<float>(samples * 2 * channels);
+  if (samples > 0) {
+    dispatch_vector<T>(channels, gpu::aligned16(t.gy, t.x, t.gx), [&]<int V>() {
+      const int width = one_pass::slice_width(shape, attrs.groups, V, sizeof(T), 2);
+      if (width == 0) return split::run_backward<T, V>(launch, shape, attrs, t);
+      one_pass::run_backward<T, V>(launch, shape, one_pass::geometry_of(shape, attrs, V, width), t);
+    });
+  }
+  gpu::check(gpu::launch(parameters_kernel<T>, gpu::blocks_for(channels, kThreads), kThreads, 0,
+                         launch.stream(), static_cast<int>(samples), static_cast<int>(channels),
+                         t.totals, t.gw, t.gb));
+}
+
+template void group_norm_statistics_gpu(Launch&, const Shape&, const ops::GroupNormAttrs&,
+                                        const ForwardTensors<float>&);
+template void group_norm_statistics_gpu(Launch&, const Shape&, const ops::GroupNormAttrs&,
+                                        const ForwardTensors<gpu::Bf16Bits>&);
+template void group_norm_backward_gpu(Launch&, const Shape&, const ops::GroupNormAttrs&,
+                                      BackwardTensors<float>);
+template void group_norm_backward_gpu(Launch&, const Shape&, const ops::GroupNormAttrs&,
+                                      BackwardTensors<gpu::Bf16Bits>);
 
 GpuKernels group_norm_silu_kernels() { return {.forward = forward, .backward = backward}; }
 

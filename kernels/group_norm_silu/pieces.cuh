@@ -73,7 +73,7 @@ template <class T>
 struct BackwardTensors {
   const T *gy, *x, *w, *b, *shift;
   const float* stats;
-  T *gx, *gshift;
+  T *gx, *gw, *gb, *gshift;
   float* totals;  ///< scratch [N, 2, C]: sums over pixels of dz and dz xhat
   Mask mask;
 };

@@ -335,9 +335,10 @@ inline dim3 group_grid(const Geometry& g, int64_t samples) {
   return dim3(static_cast<unsigned>(samples), static_cast<unsigned>(g.groups));
 }
 
+/// t.stats alone.
 template <class T, int V>
-void run_forward(Launch& launch, const Shape& shape, const ops::GroupNormAttrs& attrs,
-                 const ForwardTensors<T>& t) {
+void run_statistics(Launch& launch, const Shape& shape, const ops::GroupNormAttrs& attrs,
+                    const ForwardTensors<T>& t) {
   const Geometry g = geometry_of(shape, attrs, V);
   const std::int64_t n = shape[0];
   const gpu::Stream stream = launch.stream();
@@ -346,8 +347,15 @@ void run_forward(Launch& launch, const Shape& shape, const ops::GroupNormAttrs& 
       gpu::launch(moments_kernel<T, V>, pixel_grid<V>(g, n), kThreads, 0, stream, g, t.x, moments));
   gpu::check(gpu::launch(stats_kernel<T>, group_grid(g, n), kGroupThreads, 0, stream, g, moments,
                          t.shift, t.stats));
-  gpu::check(gpu::launch(normalise_kernel<T, V>, pixel_grid<V>(g, n), kThreads, 0, stream, g, t.x,
-                         t.w, t.b, t.shift, t.stats, t.y, t.mask));
+}
+
+template <class T, int V>
+void run_forward(Launch& launch, const Shape& shape, const ops::GroupNormAttrs& attrs,
+                 const ForwardTensors<T>& t) {
+  run_statistics<T, V>(launch, shape, attrs, t);
+  const Geometry g = geometry_of(shape, attrs, V);
+  gpu::check(gpu::launch(normalise_kernel<T, V>, pixel_grid<V>(g, shape[0]), kThreads, 0,
+                         launch.stream(), g, t.x, t.w, t.b, t.shift, t.stats, t.y, t.mask));
 }
 
 /// gx and gshift, and the totals for gw and gb.

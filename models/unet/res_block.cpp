@@ -1,5 +1,7 @@
 #include "models/unet/res_block.h"
 
+#include "kernels/group_norm_silu_fir/op.h"
+
 namespace ito::nn {
 
 ResBlock::ResBlock(Init& init, int in, int out, const BlockStyle& block, Resampling change)
@@ -18,10 +20,23 @@ ResBlock::ResBlock(Init& init, int in, int out, const BlockStyle& block, Resampl
 }
 
 Tensor ResBlock::operator()(const Tensor& x, const BlockContext& context) const {
-  Tensor h = conv0(resample(norm0(x, style.activation)));  // [N, H', W', out]
+  const auto [normal, base] = resampled(x);  // [N, H', W', in]
+  Tensor h = conv0(normal);                  // [N, H', W', out]
   const Tensor shift = context.embedding ? dense0(context.embedding) : Tensor();  // [N, out]
   h = conv1(norm1(h, style.activation, shift, dropout(context)));
-  return residual_sum(skip(resample(x)), h, style.skip_scale);
+  return residual_sum(skip(base), h, style.skip_scale);
+}
+
+std::pair<Tensor, Tensor> ResBlock::resampled(const Tensor& x) const {
+  if (resampling == Resampling::none || style.taps.empty() ||
+      style.activation != Activation::swish) {
+    return {resample(norm0(x, style.activation)), resample(x)};
+  }
+  return ops::group_norm_silu_fir(
+      x, norm0.weight, norm0.bias,
+      {.groups = norm0.groups,
+       .fir = resampling == Resampling::up ? ops::upsampling(style.taps)
+                                           : ops::downsampling(style.taps)});
 }
 
 Tensor ResBlock::resample(const Tensor& x) const {

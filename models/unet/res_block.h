@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 
 #include "models/layers/resample.h"
 
@@ -48,6 +49,8 @@ struct ResBlock {
   void list(ParameterList& list);
 
  private:
+  /// act(norm0(x)) and x, both resampled.
+  std::pair<Tensor, Tensor> resampled(const Tensor& x) const;
   Tensor resample(const Tensor& x) const;
   Tensor skip(const Tensor& x) const;
   Dropout dropout(const BlockContext& context) const;
