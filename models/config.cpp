@@ -26,7 +26,9 @@ void check_choice(const std::string& value, const char* key,
 
 void ModelConfig::fields(Fields& f) {
   f.section("model");
-  f.add("name", &name, "ncsnpp (NCSN++ and DDPM++), ddpm or mlp (2-D data)");
+  f.add("name", &name,
+        "ncsnpp (NCSN++ and DDPM++), ddpm, ncsn, ncsnv2_64, ncsnv2_128, ncsnv2_256 or mlp (2-D "
+        "data)");
   f.add("nf", &nf, "channels of the first level, a multiple of 4");
   f.add("ch_mult", &ch_mult, "channels of each level, in multiples of nf");
   f.add("num_res_blocks", &num_res_blocks, "residual blocks per level; mlp: hidden layers");
@@ -61,7 +63,8 @@ void ImageConfig::fields(Fields& f) {
 }
 
 void ModelConfig::validate() const {
-  check_choice(name, "name", {"ncsnpp", "ddpm", "mlp"});
+  check_choice(name, "name",
+               {"ncsnpp", "ddpm", "ncsn", "ncsnv2_64", "ncsnv2_128", "ncsnv2_256", "mlp"});
   check(nf >= 4 && nf % 4 == 0 && nf <= 4096, "nf", "is " + std::to_string(nf),
         "use a multiple of 4, at most 4096");
   check(name != "ddpm" || nf % 32 == 0, "nf", "is " + std::to_string(nf),

@@ -10,7 +10,8 @@ namespace ito::nn {
 
 /// Section [model] of a configuration.
 struct ModelConfig {
-  std::string name = "ncsnpp";               ///< ncsnpp (NCSN++ and DDPM++), ddpm or mlp
+  std::string name = "ncsnpp";               ///< ncsnpp (NCSN++ and DDPM++), ddpm, ncsn,
+                                             ///< ncsnv2_64, ncsnv2_128, ncsnv2_256 or mlp
   int nf = 128;                              ///< channels of the first level
   std::vector<int> ch_mult = {1, 2, 2, 2};   ///< channels of each level, in multiples of nf
   int num_res_blocks = 4;                    ///< residual blocks per level

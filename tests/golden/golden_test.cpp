@@ -162,7 +162,7 @@ TEST_F(GoldenTest, ChangedParametersFail) {
 
 TEST_F(GoldenTest, UnsupportedNetworkIsUnknown) {
   Case c = read_case(fs::path(ITO_OWN_CASES) / "model_own_ncsnpp_ve.safetensors");
-  c.settings["model.name"] = std::string("ncsnv2_64");
+  c.settings["model.name"] = std::string("wideresnet");
   CaseRun run(c, {});
   EXPECT_THROW(run_model(run), Unknown);
 }

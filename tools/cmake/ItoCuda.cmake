@@ -40,7 +40,7 @@ function(ito_cuda_kernels target)
   endif()
   add_library(${target} STATIC ${arg_UNPARSED_ARGUMENTS})
   set_source_files_properties(${arg_UNPARSED_ARGUMENTS} PROPERTIES LANGUAGE CUDA)
-  target_include_directories(${target} PUBLIC ${Ito_SOURCE_DIR})
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${Ito_SOURCE_DIR}>)
   target_compile_definitions(${target} PRIVATE ITO_GPU_NS=cuda)
   # As an option: CMake 3.25 does not know that nvcc has C++20.
   target_compile_options(${target} PRIVATE -std=c++20 $<$<BOOL:${arg_BIT_EQUAL}>:-fmad=false>)

@@ -81,7 +81,8 @@ std::shared_ptr<const sde::Sde> make_sde(const CaseRun& run) {
 std::unique_ptr<nn::Network> make_network(const CaseRun& run) {
   const Case& c = run.golden();
   const std::string name = c.text("model.name", "none");
-  if (name != "ncsnpp" && name != "ddpm") throw Unknown("network:" + name);
+  if (name != "ncsnpp" && name != "ddpm" && !name.starts_with("ncsnv2_"))
+    throw Unknown("network:" + name);
   nn::NetworkConfig config = nn::network_config(c.settings, c.file.string());
   config.image.channels = static_cast<int>(
       c.number("data.channels", c.number("data.num_channels", config.image.channels)));

@@ -1,12 +1,16 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/core/check.h"
 #include "engine/core/parallel.h"
 #include "engine/core/version.h"
 #include "engine/cuda/runtime.h"
 #include "kernels/common/op_table.h"
+#include "models/layer_table.h"
+#include "models/load.h"
 #include "models/make.h"
 #include "models/presets/presets.h"
 #include "sde/training/score_model.h"
@@ -35,14 +39,15 @@ void print_program() {
   std::printf("\n");
 }
 
-void print_network(nn::Network& network) {
-  size_t width = 0;
-  const auto parameters = nn::parameters_of(network);
-  for (const nn::Parameter& p : parameters) width = std::max(width, p.name.size());
-  for (const nn::Parameter& p : parameters) {
-    std::printf("%-*s  %-18s %10lld%s\n", static_cast<int>(width), p.name.c_str(),
-                to_string(p.value->shape()).c_str(), static_cast<long long>(p.value->numel()),
-                p.training == nn::Training::frozen ? "  frozen" : "");
+void print_network(nn::Network& network, const nn::ImageConfig& image) {
+  const std::vector<nn::LayerRow> rows = nn::layer_table(network, image);
+  size_t width = 5;
+  for (const nn::LayerRow& row : rows) width = std::max(width, row.name.size());
+  std::printf("%-*s  %-20s %10s\n", static_cast<int>(width), "layer", "output", "parameters");
+  for (const nn::LayerRow& row : rows) {
+    const std::string output = row.output.rank() == 0 ? "-" : to_string(row.output);
+    std::printf("%-*s  %-20s %10lld\n", static_cast<int>(width), row.name.c_str(), output.c_str(),
+                static_cast<long long>(row.parameters));
   }
   std::printf("trained %lld, frozen %lld\n",
               static_cast<long long>(nn::count_parameters(network, nn::Training::trained)),
@@ -61,7 +66,7 @@ int run_info(const InfoOptions& o) {
     std::printf("%s\n", model.file.string().c_str());
     for (const auto& [key, value] : model.settings)
       std::printf("%s = %s\n", key.c_str(), to_string(value).c_str());
-    print_network(*model.network);
+    print_network(*model.network, nn::network_config(model.settings, o.model).image);
     return 0;
   }
   if (!configured) {
@@ -74,8 +79,9 @@ int run_info(const InfoOptions& o) {
     std::fputs(to_toml(config).c_str(), stdout);
     return 0;
   }
-  print_network(
-      *nn::make_network(config.model, config.image(), static_cast<uint64_t>(config.train.seed)));
+  const auto network =
+      nn::make_network(config.model, config.image(), static_cast<uint64_t>(config.train.seed));
+  print_network(*network, config.image());
   return 0;
 }
 
