@@ -15,6 +15,7 @@ name=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -1) 
 [ -n "$name" ] || { echo "no GPU: nvidia-smi names none" >&2; exit 5; }
 out=${1:-bench/results/gpu_$(tr -cs 'A-Za-z0-9\n' '_' <<<"$name").json}
 start=$SECONDS
+mkdir -p build
 
 cmake -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DITO_CUDA=ON -DITO_EMULATOR=OFF -DITO_TESTS=ON \
   -DITO_TOOLS=ON -DITO_BENCH=ON -DITO_INSTALL=OFF >$build.configure.log 2>&1 ||

@@ -57,6 +57,7 @@ bad_train 203 model.nf --set model.nf=7
 bad_train 203 train.batch --set train.batch=0
 bad_train 204 data.centered --set data.centered=false
 bad_train 204 data.image_size --set data.image_size=18
+bad_train 204 objective.continuous --set sde.name=ve --set data.centered=false --set model.scale_by_sigma=true
 bad_train 202 data.name --set data.name=photos
 toml() { printf "$1" >bad.toml; bad_train "$2" "bad.toml: $3" --config bad.toml; }
 toml '[model\nnf = 8\n' 205 'line 1'

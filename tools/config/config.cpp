@@ -103,6 +103,13 @@ void Config::validate() const {
     fail(ErrorCode::bad_combination, "model.scale_by_sigma",
          "is true with sde.name = \"" + sde.name + "\"", "set model.scale_by_sigma = false");
   }
+  const bool takes_indices = model.name.starts_with("ncsnv2") || model.name == "ncsn" ||
+                             (model.scale_by_sigma && model.embedding_type == "positional");
+  if (takes_indices && objective.continuous) {
+    fail(ErrorCode::bad_combination, "objective.continuous",
+         "is true, but this network is told the index of a noise level",
+         "set objective.continuous = false and objective.kind = \"smld\"");
+  }
 }
 
 nn::ImageConfig Config::image() const {
