@@ -38,7 +38,8 @@ std::string preset_text(const std::string& name) {
     names.push_back(p.name);
   }
   fail(ErrorCode::unknown_key, "--preset", "there is no preset \"" + name + "\"",
-       nearest_name_fix(name, names));
+       "use " + std::string(nearest_name(name, names)) +
+           " (the nearest), or another of those that ito info lists");
 }
 
 std::string file_text(const std::filesystem::path& file) {

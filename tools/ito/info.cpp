@@ -33,10 +33,11 @@ void print_program() {
   std::printf("gpus      %d%s\n", gpus,
               gpus == 0 ? (" (" + cuda::unavailable_reason() + ")").c_str() : "");
   std::printf("ops       %zu\n", op_table().size());
-  std::printf("presets  ");
-  for (const nn::Preset& p : nn::presets())
-    std::printf(" %.*s", static_cast<int>(p.name.size()), p.name.data());
-  std::printf("\n");
+  const char* label = "presets";
+  for (const nn::Preset& p : nn::presets()) {
+    std::printf("%-9s %.*s\n", label, static_cast<int>(p.name.size()), p.name.data());
+    label = "";
+  }
 }
 
 void print_network(nn::Network& network, const nn::ImageConfig& image) {

@@ -66,7 +66,8 @@ int run_train(const TrainOptions& o) {
 Command add_train(CLI::App& app) {
   const auto o = std::make_shared<TrainOptions>();
   app.add_option("--preset", o->sources.preset,
-                 "Configuration that comes with the program: demo, mnist, toy2d");
+                 "Configuration that comes with the program: demo, mnist, ve/cifar10_ncsnpp, ...; "
+                 "ito info lists them");
   app.add_option("--config", o->sources.file, "TOML file; overrides the preset");
   add_overrides(app, o->sources.overrides, "section.key=value");
   app.add_option("--data", o->data, "Folder or file of the data set (data.path)");
