@@ -20,6 +20,7 @@ using Command = std::function<int()>;
 Command add_train(CLI::App& app);
 Command add_sample(CLI::App& app);
 Command add_info(CLI::App& app);
+Command add_convert(CLI::App& app);
 Command add_demo(CLI::App& app);
 Command add_doctor(CLI::App& app);
 

@@ -27,6 +27,8 @@ int run(int argc, char** argv) {
       {"train", "Train a network", ito::tools::add_train},
       {"sample", "Draw samples from a trained network", ito::tools::add_sample},
       {"info", "Describe this program, a preset, or a trained network", ito::tools::add_info},
+      {"convert", "Turn a checkpoint of score_sde_pytorch into a network file of ours",
+       ito::tools::add_convert},
       {"doctor", "Say what this machine offers and what is used", ito::tools::add_doctor},
       {"demo", "Train on built-in digits for two minutes and show samples", ito::tools::add_demo},
   };

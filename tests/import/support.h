@@ -1,0 +1,59 @@
+// What the tests of the importer share: a folder of their own, and expected failures.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "engine/core/check.h"
+
+namespace ito::tools::test {
+
+/// A folder that is empty at the start of a test and gone after it.
+class TempFolder : public ::testing::Test {
+ protected:
+  TempFolder()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("ito_import_" + std::to_string(getpid()))) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  ~TempFolder() override { std::filesystem::remove_all(folder_); }
+  const std::filesystem::path& folder() const { return folder_; }
+  std::filesystem::path file(const std::string& name) const { return folder_ / name; }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+inline void write(const std::filesystem::path& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary).write(bytes.data(), std::ssize(bytes));
+}
+inline std::string contents(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Runs f, which must throw UserError with this code and with all fragments on its one line.
+template <class F>
+void expect_failure(ErrorCode code, std::initializer_list<std::string_view> fragments, F&& f) {
+  try {
+    f();
+    ADD_FAILURE() << "did not throw";
+  } catch (const UserError& error) {
+    const std::string line = error.what();
+    EXPECT_EQ(int(error.code()), int(code)) << line;
+    EXPECT_FALSE(error.fix().empty()) << line;
+    EXPECT_EQ(line.find('\n'), std::string::npos) << line;
+    for (const std::string_view fragment : fragments) {
+      EXPECT_NE(line.find(fragment), std::string::npos) << line << " lacks: " << fragment;
+    }
+  }
+}
+
+}  // namespace ito::tools::test
