@@ -11,112 +11,9 @@
 // Everything else takes the sum of op.h term by term.
 #pragma once
 
-#include <cmath>
-#include <numeric>
-
-#include "kernels/common/gpu_kernels.h"
-#include "kernels/fir_resample/op.h"
+#include "kernels/fir_resample/pixels.cuh"
 
 namespace ito::ITO_GPU_NS::fir {
-
-constexpr int kThreads = 128;
-constexpr int kMaxTaps = 64;
-constexpr int kLongestStrip = 16;
-constexpr std::int64_t kEnoughBlocks = 4 * 132;
-
-/// Sizes along y and x. Output j takes input i with tap origin + j down - i up.
-struct Axis {
-  int in, out, origin;
-};
-
-struct Geometry {
-  Axis y, x;
-  int channels, up, down, count;
-  int rows, columns;         ///< of the threads: outputs, or pairs of them
-  int strip, strips, tiles;  ///< rows per thread; blocks of a sample along y and x
-  float taps[kMaxTaps];      ///< of one axis, with the gain
-};
-
-/// Where a thread stands: its column, first channel and rows.
-template <int V>
-struct Place {
-  int column, first, end;
-  bool inside;
-  std::size_t channel, sample;
-
-  DEV explicit Place(const Geometry& g) {
-    const unsigned tiles = static_cast<unsigned>(g.tiles), strips = static_cast<unsigned>(g.strips);
-    const int vectors = g.channels / V;
-    const int item = static_cast<int>(blockIdx.x % tiles) * kThreads + gpu::thread_rank();
-    column = item / vectors;
-    channel = static_cast<std::size_t>(item % vectors) * V;
-    first = static_cast<int>(blockIdx.x / tiles % strips) * g.strip;
-    end = first + g.strip < g.rows ? first + g.strip : g.rows;
-    sample = blockIdx.x / tiles / strips;
-    inside = column < g.columns;
-  }
-  DEV std::size_t at(const Geometry& g, int height, int width, int row, int col) const {
-    const std::size_t line = sample * static_cast<std::size_t>(height) + row;
-    return (line * static_cast<std::size_t>(width) + col) * g.channels + channel;
-  }
-};
-
-/// What is filtered: a reader makes W values of the V channels of a pixel, image after image (W = V
-/// for one image). This one takes the input as it is.
-template <int V>
-struct SameImage {
-  struct Inputs {};
-  static constexpr int kValues = V;
-
-  DEV SameImage(const Inputs&, const Geometry&, const Place<V>&) {}
-  DEV void operator()(const float (&pixel)[V], float (&values)[V]) const {
-#pragma unroll
-    for (int i = 0; i < V; ++i) values[i] = pixel[i];
-  }
-};
-
-/// The values of a pixel, or 0 outside of the image; without a branch, so that many loads are under
-/// way.
-template <int V, int W, class Read, class T>
-DEV void load_pixel(const Geometry& g, const Place<V>& p, const Read& read, const T* x, int row,
-                    int column, float (&value)[W]) {
-  const bool inside = row >= 0 && row < g.y.in && column >= 0 && column < g.x.in;
-  float pixel[V];
-  gpu::load_floats<V>(x + (inside ? p.at(g, g.y.in, g.x.in, row, column) : 0), pixel);
-  read(pixel, value);
-#pragma unroll
-  for (int i = 0; i < W; ++i) value[i] = inside ? value[i] : 0.0f;
-}
-
-/// sum += weight * pixel.
-template <int V, int W, class Read, class T>
-DEV void add_pixel(const Geometry& g, const Place<V>& p, const Read& read, const T* x, int row,
-                   int column, float weight, float (&sum)[W]) {
-  float value[W];
-  load_pixel(g, p, read, x, row, column, value);
-#pragma unroll
-  for (int i = 0; i < W; ++i) sum[i] = gpu::fma_rn(weight, value[i], sum[i]);
-}
-
-/// Where the filtered images go; `second` is null where there is one.
-template <class T>
-struct Outputs {
-  T *first, *second;
-};
-
-template <int V, int W, class T>
-DEV void store_pixel(const Geometry& g, const Place<V>& p, const Outputs<T>& y, int row, int column,
-                     const float (&value)[W]) {
-  if (row < 0 || row >= g.y.out || column < 0 || column >= g.x.out) return;
-  const std::size_t at = p.at(g, g.y.out, g.x.out, row, column);
-#pragma unroll
-  for (int image = 0; image < W / V; ++image) {
-    float part[V];
-#pragma unroll
-    for (int i = 0; i < V; ++i) part[i] = value[image * V + i];
-    gpu::store_floats<V>((image == 0 ? y.first : y.second) + at, part);
-  }
-}
 
 DEV int floor_div(int a, int b) { return a / b - (a % b < 0 ? 1 : 0); }
 
@@ -230,44 +127,6 @@ any_kernel(Geometry g, const T* __restrict__ x, Outputs<T> y, typename Read::Inp
   }
 }
 
-enum class Path { up2, down2, any };
-
-inline Path path_of(const ops::FirAttrs& a) {
-  if (a.taps.size() == 4 && a.up == 2 && a.down == 1) return Path::up2;
-  if (a.taps.size() == 4 && a.up == 1 && a.down == 2) return Path::down2;
-  return Path::any;
-}
-
-/// Threads along an axis: outputs, or for up2 the pairs that share their newest input.
-inline int units_of(const Axis& axis, Path path) {
-  if (path != Path::up2) return axis.out;
-  const auto pair = [](int origin) { return origin >> 1; };  // floor
-  return pair(axis.origin + axis.out - 1) - pair(axis.origin) + 1;
-}
-
-inline Geometry geometry_of(const Shape& x, const Shape& y, const ops::FirAttrs& a, Path path,
-                            int vector) {
-  Geometry g{};
-  const auto last_tap = static_cast<std::int64_t>(a.taps.size()) - 1;
-  g.y = {static_cast<int>(x[1]), static_cast<int>(y[1]), static_cast<int>(last_tap - a.pad_y0)};
-  g.x = {static_cast<int>(x[2]), static_cast<int>(y[2]), static_cast<int>(last_tap - a.pad_x0)};
-  g.channels = static_cast<int>(x[3]);
-  g.up = a.up;
-  g.down = a.down;
-  g.count = static_cast<int>(a.taps.size());
-  const double scale = std::sqrt(a.gain) / std::accumulate(a.taps.begin(), a.taps.end(), 0.0);
-  for (std::size_t i = 0; i < a.taps.size(); ++i) g.taps[i] = static_cast<float>(a.taps[i] * scale);
-  g.rows = units_of(g.y, path);
-  g.columns = units_of(g.x, path);
-  g.tiles = static_cast<int>(
-      gpu::blocks_for(static_cast<std::int64_t>(g.columns) * (g.channels / vector), kThreads));
-  g.strip = kLongestStrip;
-  const auto blocks = [&] { return x[0] * g.tiles * gpu::blocks_for(g.rows, g.strip); };
-  while (g.strip > 1 && blocks() < kEnoughBlocks) g.strip /= 2;
-  g.strips = static_cast<int>(gpu::blocks_for(g.rows, g.strip));
-  return g;
-}
-
 /// Filters x of shape `from` into images of shape `to`.
 template <class T, int V, class Read>
 void run(Launch& launch, const Shape& from, const Shape& to, const ops::FirAttrs& a, const T* x,
@@ -280,7 +139,5 @@ void run(Launch& launch, const Shape& from, const Shape& to, const ops::FirAttrs
   const auto blocks = static_cast<unsigned>(from[0] * g.tiles * g.strips);
   gpu::check(gpu::launch(kernel, blocks, kThreads, 0, launch.stream(), g, x, y, inputs));
 }
-
-inline bool handles(const ops::FirAttrs& a) { return a.taps.size() <= kMaxTaps; }
 
 }  // namespace ito::ITO_GPU_NS::fir

@@ -2,8 +2,10 @@
 // memory once (one_pass.cuh); larger ones are cut into slabs of pixels and read twice (split.cuh).
 // The choice depends on the shape of a sample alone, so that its result is the same in any batch.
 #include "kernels/group_norm_silu/gpu.h"
-#include "kernels/group_norm_silu/one_pass.cuh"
-#include "kernels/group_norm_silu/split.cuh"
+#include "kernels/group_norm_silu/one_pass_backward.cuh"
+#include "kernels/group_norm_silu/one_pass_forward.cuh"
+#include "kernels/group_norm_silu/split_backward.cuh"
+#include "kernels/group_norm_silu/split_forward.cuh"
 
 namespace ito::ITO_GPU_NS {
 namespace {

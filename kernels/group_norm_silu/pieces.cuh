@@ -1,4 +1,5 @@
-// What the GPU kernels of group_norm_silu share: activation, its derivative, and dropout.
+// What the GPU kernels of group_norm_silu share: activation, its derivative, dropout, and the
+// arithmetic of a thread's channels.
 #pragma once
 
 #include "kernels/common/gpu_kernels.h"
@@ -22,6 +23,48 @@ DEV float activation_gradient(bool silu, float gy, float z) {
   const float s = sigmoid(z);
   return gy * (s * gpu::fma_rn(z, 1.0f - s, 1.0f));
 }
+
+/// V channels of a thread: z = (x - centre) scale + bias, xhat = (x - centre) rstd.
+template <int V>
+struct Channels {
+  float centre[V], scale[V], bias[V], rstd[V];
+
+  /// `stats`: mean and 1 / sqrt(var + eps) of the channel's group of x + shift.
+  DEV void set(int i, const float* stats, float w, float b, float shift) {
+    rstd[i] = stats[1];
+    centre[i] = stats[0] - shift;
+    scale[i] = w * rstd[i];
+    bias[i] = b;
+  }
+  DEV void activate(bool silu, float (&value)[V]) const {
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+      value[i] = activated(silu, gpu::fma_rn(value[i] - centre[i], scale[i], bias[i]));
+    }
+  }
+  /// Adds dz, dz xhat and xhat, where dz = seed act'(z).
+  DEV void add_sums(bool silu, const float (&value)[V], const float (&seed)[V],
+                    float (&sum)[3][V]) const {
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+      const float centred = value[i] - centre[i], xhat = centred * rstd[i];
+      const float dz = activation_gradient(silu, seed[i], gpu::fma_rn(centred, scale[i], bias[i]));
+      sum[0][i] += dz;
+      sum[1][i] = gpu::fma_rn(dz, xhat, sum[1][i]);
+      sum[2][i] += xhat;
+    }
+  }
+  /// value becomes gx = rstd (w dz - A - xhat B), A and B the group means of w dz and w dz xhat.
+  DEV void input_gradient(bool silu, float (&value)[V], const float (&seed)[V],
+                          const float (&mean_a)[V], const float (&mean_b)[V]) const {
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+      const float centred = value[i] - centre[i], xhat = centred * rstd[i];
+      const float dz = activation_gradient(silu, seed[i], gpu::fma_rn(centred, scale[i], bias[i]));
+      value[i] = scale[i] * dz - rstd[i] * (mean_a[i] + xhat * mean_b[i]);
+    }
+  }
+};
 
 /// The mask of the op dropout, made again wherever it is needed. samples null: none.
 struct Mask {
