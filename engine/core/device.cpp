@@ -1,5 +1,6 @@
 #include "engine/core/device.h"
 
+#include "engine/cuda/emulated.h"
 #include "engine/cuda/runtime.h"
 
 namespace ito {
@@ -17,8 +18,15 @@ std::string to_string(Device device) {
 }
 
 bool is_available(Device device) {
-  return device.kind != DeviceKind::cuda ||
-         (device.index >= 0 && device.index < cuda::device_count());
+  switch (device.kind) {
+    case DeviceKind::cpu:
+      return true;
+    case DeviceKind::emulated:
+      return cuda::emulated::has_kernels;
+    case DeviceKind::cuda:
+      break;
+  }
+  return device.index >= 0 && device.index < cuda::device_count();
 }
 
 }  // namespace ito

@@ -12,6 +12,9 @@ namespace ito::cuda::emulated {
 
 using Work = std::function<Status()>;
 
+/// Whether kernels for the emulator are linked into this program; they say so themselves.
+inline bool has_kernels = false;
+
 /// Where this thread's work is collected while a graph is captured; null: it runs at once.
 inline thread_local std::vector<Work>* recording = nullptr;
 

@@ -56,6 +56,9 @@ T __shfl_down_sync(unsigned mask, T value, unsigned delta) {
 namespace ito::gpu {
 inline namespace ITO_GPU_NS {
 
+/// Tells the engine, before main, that there is an emulated device.
+inline const bool kAnnounced = ::ito::cuda::emulated::has_kernels = true;
+
 template <class T>
 DEV T* dyn_smem() {
   return static_cast<T*>(emu::dynamic_shared_memory());

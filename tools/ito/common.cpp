@@ -50,6 +50,10 @@ Device CommonOptions::apply() const {
   set_math_mode(math == "fast" ? MathMode::fast : MathMode::exact);
   const Device chosen = device_by_name(device);
   if (is_available(chosen)) return chosen;
+  if (chosen.kind == DeviceKind::emulated) {
+    fail(ErrorCode::device_unavailable, "--device emulated", "this build has no emulator",
+         "configure with ITO_EMULATOR=ON, or use --device cpu");
+  }
   const int gpus = cuda::device_count();
   fail(ErrorCode::device_unavailable, "--device " + device,
        gpus == 0 ? "no usable GPU: " + cuda::unavailable_reason()
