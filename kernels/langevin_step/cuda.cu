@@ -6,7 +6,7 @@
 //  3. the update (reads x and score, writes both results).
 // Sums are in double and in the order of the CPU (op.cpp), for equal bits. A row or sample index
 // out of range gives NaN.
-#include "kernels/common/sample_quads.cuh"
+#include "kernels/common/sampler_update.cuh"
 #include "kernels/common/sampler_update.h"
 #include "kernels/langevin_step/op.h"
 
@@ -25,35 +25,6 @@ struct Coefficients {
   float score, noise;
 };
 
-template <class T>
-struct LangevinArguments {
-  gpu::QuadGrid grid;
-  const T *x, *score, *z;  ///< z may be null
-  const double* table;
-  const std::int64_t *row, *samples;
-  T *next, *mean;
-  std::int64_t rows;
-  NoiseKey key;
-  bool whole;
-};
-
-/// The given noise of a quad, or what its counter says. 0 beyond the sample's end.
-template <class T>
-DEV F32x4 noise_of(const LangevinArguments<T>& a, const gpu::QuadPlace& p) {
-  F32x4 noise{};
-  if (p.count == 0) return noise;
-  if (a.z != nullptr) {
-    const gpu::Quad<T> z = gpu::load_quad(a.z + p.at, p.count, a.whole);
-    for (unsigned i = 0; i < gpu::kQuad; ++i) noise.v[i] = gpu::widen(z.v[i]);
-    return noise;
-  }
-  NoiseKey key = a.key;
-  key.step += static_cast<std::uint32_t>(a.row[0]);
-  noise = gpu::normal_quad(key, a.samples[p.sample], p.block);
-  for (unsigned i = p.count; i < gpu::kQuad; ++i) noise.v[i] = 0;
-  return noise;
-}
-
 /// Sum over the block by halving, in thread 0. scratch: kTileThreads values.
 DEV double tile_sum(double value, double* scratch) {
   const int rank = gpu::thread_rank();
@@ -69,14 +40,14 @@ DEV double tile_sum(double value, double* scratch) {
 /// partial [N, tiles, 2]: squares of score and noise.
 template <class T>
 KERNEL(kTileThreads)
-tiles_kernel(LangevinArguments<T> a, unsigned tiles, double* __restrict__ partial) {
+tiles_kernel(gpu::UpdateArguments<T> a, unsigned tiles, double* __restrict__ partial) {
   __shared__ double score_scratch[kTileThreads], noise_scratch[kTileThreads];
   const unsigned sample = blockIdx.x / tiles, tile = blockIdx.x % tiles;
   const gpu::QuadPlace p(a.grid, sample, tile * kTileThreads + threadIdx.x);
   double s2 = 0, z2 = 0;
   if (p.count != 0) {
     const gpu::Quad<T> score = gpu::load_quad(a.score + p.at, p.count, a.whole);
-    const F32x4 noise = noise_of(a, p);
+    const F32x4 noise = gpu::noise_of(a, p);
 #pragma unroll
     for (unsigned i = 0; i < gpu::kQuad; ++i) {
       const double s = gpu::widen(score.v[i]), z = noise.v[i];
@@ -157,45 +128,15 @@ mean_kernel(StepSize size, unsigned samples, const double* __restrict__ norms,
 
 template <class T>
 KERNEL(gpu::kQuadThreads)
-update_kernel(LangevinArguments<T> a, const Coefficients* __restrict__ coefficients) {
+update_kernel(gpu::UpdateArguments<T> a, const Coefficients* __restrict__ coefficients) {
   const gpu::QuadPlace p(a.grid);
   if (p.count == 0) return;
-  const gpu::Quad<T> x = gpu::load_quad(a.x + p.at, p.count, a.whole);
-  const gpu::Quad<T> s = gpu::load_quad(a.score + p.at, p.count, a.whole);
   const Coefficients k = coefficients[p.sample];
-  const F32x4 noise = noise_of(a, p);
-  gpu::Quad<T> next, mean;
-#pragma unroll
-  for (unsigned i = 0; i < gpu::kQuad; ++i) {
-    const float m = gpu::fma_rn(k.score, gpu::widen(s.v[i]), gpu::widen(x.v[i]));
-    mean.v[i] = gpu::narrow<T>(m);
-    next.v[i] = gpu::narrow<T>(gpu::fma_rn(k.noise, noise.v[i], m));
-  }
-  gpu::store_quad(a.mean + p.at, mean, p.count, a.whole);
-  gpu::store_quad(a.next + p.at, next, p.count, a.whole);
-}
-
-enum Input { kX, kScore, kTable, kRow, kSamples, kZ };
-
-template <class T>
-LangevinArguments<T> arguments_of(const Tensors& in, const Tensors& out, NoiseKey key) {
-  LangevinArguments<T> a{.grid = gpu::quad_grid(in[kX]),
-                         .x = gpu::elements_of<T>(in[kX]),
-                         .score = gpu::elements_of<T>(in[kScore]),
-                         .z = gpu::elements_of<T>(in[kZ]),
-                         .table = gpu::elements_of<double>(in[kTable]),
-                         .row = gpu::elements_of<std::int64_t>(in[kRow]),
-                         .samples = gpu::elements_of<std::int64_t>(in[kSamples]),
-                         .next = gpu::elements_of<T>(out[0]),
-                         .mean = gpu::elements_of<T>(out[1]),
-                         .rows = in[kTable].size(0),
-                         .key = key};
-  a.whole = gpu::whole_quads(a.grid.elements, a.x, a.score, a.z, a.next, a.mean);
-  return a;
+  gpu::update_quad(a, p, 1.0f, k.score, k.noise);
 }
 
 template <class T>
-void step(Launch& launch, const LangevinArguments<T>& a, const ops::LangevinAttrs& attrs,
+void step(Launch& launch, const gpu::UpdateArguments<T>& a, const ops::LangevinAttrs& attrs,
           unsigned samples) {
   const gpu::Stream stream = launch.stream();
   const unsigned tiles = gpu::blocks_for(a.grid.per_sample, kTileThreads);
@@ -216,15 +157,15 @@ void step(Launch& launch, const LangevinArguments<T>& a, const ops::LangevinAttr
 }
 
 void forward(Launch& launch, const Tensors& in, const Tensors& out, const void* attrs) {
-  if (in[kX].numel() == 0) return;
+  if (in[0].numel() == 0) return;
   const auto& a = *static_cast<const ops::LangevinAttrs*>(attrs);
-  gpu::dispatch_element(in[kX].dtype(), [&]<class T>() {
-    step(launch, arguments_of<T>(in, out, a.key), a, static_cast<unsigned>(in[kX].size(0)));
+  gpu::dispatch_element(in[0].dtype(), [&]<class T>() {
+    step(launch, gpu::update_arguments<T>(in, out, a.key), a, static_cast<unsigned>(in[0].size(0)));
   });
 }
 
 /// The table is always f64; the state decides.
-bool handles(const Specs& inputs, const void*) { return inputs[kX].dtype != DType::f64; }
+bool handles(const Specs& inputs, const void*) { return inputs[0].dtype != DType::f64; }
 
 }  // namespace
 
