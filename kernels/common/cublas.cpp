@@ -249,9 +249,7 @@ bool cublaslt_matmul(Launch& launch, const CublasMatmul& call) {
 
 LibraryState cublaslt_state() {
   if (!library().usable()) return {false, library().problem()};
-  const auto number = static_cast<int>(library().version());
-  return {true, std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
-                    std::to_string(number % 100) + " (" + library().file() + ")"};
+  return state_of(library(), static_cast<int>(library().version()));
 }
 
 }  // namespace ito

@@ -365,9 +365,7 @@ bool cudnn_convolution(Launch& launch, const ConvolutionCall& call) {
 
 LibraryState cudnn_state() {
   if (!library().usable()) return {false, library().problem()};
-  const auto number = static_cast<int>(library().version());
-  return {true, std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
-                    std::to_string(number % 100) + " (" + library().file() + ")"};
+  return state_of(library(), static_cast<int>(library().version()));
 }
 
 }  // namespace ito

@@ -69,6 +69,11 @@ bool libraries_allowed(Device device) {
   return setting == "on" || math_mode() == MathMode::fast;
 }
 
+LibraryState state_of(const SharedLibrary& library, int version) {
+  return {true, std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+                    std::to_string(version % 100) + " (" + library.file() + ")"};
+}
+
 void record_kernel_choice(KernelChoice choice) {
   Choices& all = choices();
   const std::lock_guard lock(all.mutex);

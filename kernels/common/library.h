@@ -43,6 +43,8 @@ struct LibraryState {
   bool usable = false;
   std::string text;
 };
+/// `version` as both vendors count it: 10000 major + 100 minor + patch.
+LibraryState state_of(const SharedLibrary& library, int version);
 
 /// Which kernel serves a call, and why; `ito doctor` prints the list.
 struct KernelChoice {
