@@ -110,9 +110,10 @@ void pool_maxima(const PoolGeometry& g, const T* x, T* y) {
   });
 }
 
-template <class T>
-void pool(const PoolGeometry& g, const T* x, const T* keys, T* y) {
-  if (keys == x) return pool_maxima(g, x, y);
+/// Calls f(in, r, s, out, n) for n channels of window (r, s): `in` is where they lie in the first
+/// pixel of its image, `out` where its result belongs.
+template <class T, class F>
+void for_windows(const PoolGeometry& g, F&& f) {
   const Tag<T> d;
   const int64_t image = int64_t{g.rows.in} * g.columns.in * g.c;
   parallel_ranges(g.n * g.rows.out, rows_per_task(g), [&](int64_t begin, int64_t end) {
@@ -121,14 +122,23 @@ void pool(const PoolGeometry& g, const T* x, const T* keys, T* y) {
       const int r = static_cast<int>(row % g.rows.out);
       for (int s = 0; s < g.columns.out; ++s) {
         for_channels(d, g.c, [&](int64_t c, size_t n) {
-          auto value = hn::Zero(d);
-          walk_window(d, g, r, s, keys + base + c, n, [&](int64_t at, int, auto take) {
-            value = hn::IfThenElse(take, load_up_to(d, x + base + c + at, n), value);
-          });
-          store_up_to(d, value, y + (row * g.columns.out + s) * g.c + c, n);
+          f(base + c, r, s, (row * g.columns.out + s) * g.c + c, n);
         });
       }
     }
+  });
+}
+
+template <class T>
+void pool(const PoolGeometry& g, const T* x, const T* keys, T* y) {
+  if (keys == x) return pool_maxima(g, x, y);
+  const Tag<T> d;
+  for_windows<T>(g, [&](int64_t in, int r, int s, int64_t out, size_t n) {
+    auto value = hn::Zero(d);
+    walk_window(d, g, r, s, keys + in, n, [&](int64_t at, int, auto take) {
+      value = hn::IfThenElse(take, load_up_to(d, x + in + at, n), value);
+    });
+    store_up_to(d, value, y + out, n);
   });
 }
 
@@ -136,21 +146,12 @@ void pool(const PoolGeometry& g, const T* x, const T* keys, T* y) {
 template <class T>
 void find_places(const PoolGeometry& g, const T* keys, Acc<T>* places) {
   const Tag<T> d;
-  const int64_t image = int64_t{g.rows.in} * g.columns.in * g.c;
-  parallel_ranges(g.n * g.rows.out, rows_per_task(g), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t base = row / g.rows.out * image;
-      const int r = static_cast<int>(row % g.rows.out);
-      for (int s = 0; s < g.columns.out; ++s) {
-        for_channels(d, g.c, [&](int64_t c, size_t n) {
-          auto chosen = hn::Zero(d);
-          walk_window(d, g, r, s, keys + base + c, n, [&](int64_t, int place, auto take) {
-            chosen = hn::IfThenElse(take, hn::Set(d, static_cast<Acc<T>>(place)), chosen);
-          });
-          store_up_to(d, chosen, places + (row * g.columns.out + s) * g.c + c, n);
-        });
-      }
-    }
+  for_windows<T>(g, [&](int64_t in, int r, int s, int64_t out, size_t n) {
+    auto chosen = hn::Zero(d);
+    walk_window(d, g, r, s, keys + in, n, [&](int64_t, int place, auto take) {
+      chosen = hn::IfThenElse(take, hn::Set(d, static_cast<Acc<T>>(place)), chosen);
+    });
+    store_up_to(d, chosen, places + out, n);
   });
 }
 
