@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/core/check.h"
+#include "tests/support/expect_failure.h"
 
 namespace ito::data::test {
 
@@ -35,21 +35,6 @@ Bytes gzip(const Bytes& bytes);
 Bytes operator+(Bytes a, const Bytes& b);
 Bytes big_endian(std::initializer_list<uint32_t> words);
 
-/// Runs f, which must throw UserError with this code and with all fragments on its one line.
-template <class F>
-void expect_failure(ErrorCode code, std::initializer_list<std::string_view> fragments, F&& f) {
-  try {
-    f();
-    ADD_FAILURE() << "did not throw";
-  } catch (const UserError& error) {
-    const std::string line = error.what();
-    EXPECT_EQ(int(error.code()), int(code)) << line;
-    EXPECT_FALSE(error.fix().empty()) << line;
-    EXPECT_EQ(line.find('\n'), std::string::npos) << line;
-    for (const std::string_view fragment : fragments) {
-      EXPECT_NE(line.find(fragment), std::string::npos) << line << " lacks: " << fragment;
-    }
-  }
-}
+using ::ito::testing::expect_failure;
 
 }  // namespace ito::data::test

@@ -183,7 +183,9 @@ void print_summary(Device device) {
   }
   std::printf("cells on %s: %d (%s)\n", to_string(device).c_str(), total, parts.c_str());
   if (device.kind == DeviceKind::cpu) return;
-  std::printf("cells left out as too large: %d\n", cells_too_large);
+  std::printf(
+      "cells on %s left out, since the emulator is slow: %d of samples above %lld elements\n",
+      to_string(device).c_str(), cells_too_large, static_cast<long long>(kLargestEmulated));
   int64_t kernel = 0, fallback = 0;
   std::string without;
   for (const OpInfo* op : op_table()) {
