@@ -20,9 +20,9 @@ struct Counters {
 /// Counters per op and kind of device. Ops live as long as the process.
 Counters& counters_of(const OpInfo& op, DeviceKind kind) {
   static std::mutex mutex;
-  static auto& table = *new std::map<const OpInfo*, std::array<Counters, 3>>;
+  static auto& table = *new std::map<const OpInfo*, std::array<Counters, 4>>;
   thread_local const OpInfo* last_op = nullptr;
-  thread_local std::array<Counters, 3>* last = nullptr;
+  thread_local std::array<Counters, 4>* last = nullptr;
   if (last_op != &op) {
     const std::lock_guard lock(mutex);
     last = &table[&op];
@@ -40,6 +40,10 @@ Device common_device(const Tensors& inputs) {
               kv("first", first->device()), kv("other", t.device()));
   }
   return first != nullptr ? first->device() : kCpu;
+}
+
+bool has_gpu_kernels(Device device) {
+  return device.kind == DeviceKind::emulated || device.kind == DeviceKind::cuda;
 }
 
 const GpuKernels& gpu_kernels(const OpInfo& op, Device device) {
@@ -64,7 +68,7 @@ Specs specs_of(const Tensors& tensors) {
 ForwardKernel choose_forward(const OpInfo& op, Device device, const Specs& inputs,
                              const void* attrs) {
   Counters& counters = counters_of(op, device.kind);
-  if (device.kind != DeviceKind::cpu) {
+  if (has_gpu_kernels(device)) {
     const GpuKernels& gpu = gpu_kernels(op, device);
     if (gpu.forward != nullptr && handled(gpu, inputs, attrs)) {
       ++counters.kernel;
@@ -72,7 +76,7 @@ ForwardKernel choose_forward(const OpInfo& op, Device device, const Specs& input
     }
   }
   if (op.forward != nullptr && device.kind != DeviceKind::cuda) {
-    ++(device.kind == DeviceKind::cpu ? counters.kernel : counters.cpu_fallback);
+    ++(device.kind == DeviceKind::emulated ? counters.cpu_fallback : counters.kernel);
     return op.forward;
   }
   ITO_CHECK(op.kind == OpKind::fused, DeviceError, "no kernel for this device",
@@ -91,9 +95,11 @@ void check_mutable(const OpInfo& op, const Tensors& inputs) {
 }
 
 /// Runs a kernel. On the emulated device the CPU's kernel, a fallback, needs leave to touch the
-/// device's memory; kernels of the device get it launch by launch.
+/// device's memory; kernels of the device get it launch by launch. On `meta` there is nothing to
+/// compute on.
 template <class Kernel>
 void run(Device device, bool is_fallback, const Kernel& kernel) {
+  if (device.kind == DeviceKind::meta) return;
   if (is_fallback) {
     cuda::emulated::run_on_host(kernel);
   } else {
@@ -142,7 +148,7 @@ Tensors run_backward(const OpInfo& op, const Tensors& grad_out, const Tensors& i
                      const Tensors& outputs, const std::vector<bool>& needs, const void* attrs) {
   const Device device = common_device(inputs);
   BackwardKernel kernel = nullptr;
-  if (device.kind != DeviceKind::cpu) {
+  if (has_gpu_kernels(device)) {
     const GpuKernels& gpu = gpu_kernels(op, device);
     if (handled(gpu, specs_of(inputs), attrs)) kernel = gpu.backward;
   }

@@ -19,7 +19,7 @@ Tensors call(const OpInfo& op, const Tensors& inputs, const Attrs& attrs) {
 /// Which way an op was executed, for tests and reports.
 enum class Execution { kernel, cpu_fallback, reference_fallback };
 struct ExecutionCounts {
-  int64_t kernel = 0;              ///< the kernel written for the device
+  int64_t kernel = 0;              ///< the kernel written for the device (skipped on `meta`)
   int64_t cpu_fallback = 0;        ///< emulated device: the CPU kernel
   int64_t reference_fallback = 0;  ///< the composition
 };

@@ -43,12 +43,12 @@ Node::Node(const OpInfo& op, const Tensors& inputs, const Tensors& outputs, AnyA
   for (size_t i = 0; i < inputs.size(); ++i) {
     edges_.push_back(edge_to(inputs[i]));
     input_specs_.push_back(spec_of(inputs[i]));
-    const bool saved = (masks.inputs >> i & 1u) != 0;
+    const bool saved = SavedMasks::has(masks.inputs, i);
     saved_inputs_.push_back(saved ? Saved{inputs[i], version(inputs[i])} : Saved{});
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     output_specs_.push_back(spec_of(outputs[i]));
-    const bool saved = (masks.outputs >> i & 1u) != 0;
+    const bool saved = SavedMasks::has(masks.outputs, i);
     saved_outputs_.push_back(saved ? Saved{outputs[i].detach(), version(outputs[i])} : Saved{});
   }
 }
@@ -78,6 +78,16 @@ void Node::release() {
   saved_inputs_.clear();
   saved_outputs_.clear();
   released_ = true;
+}
+
+Tensors Node::saved() const {
+  Tensors tensors;
+  for (const auto* list : {&saved_inputs_, &saved_outputs_}) {
+    for (const Saved& s : *list) {
+      if (s.tensor) tensors.push_back(s.tensor);
+    }
+  }
+  return tensors;
 }
 
 Tensors Node::unpack(const std::vector<Saved>& saved, const char* what) const {

@@ -30,6 +30,8 @@ class Node : public std::enable_shared_from_this<Node> {
   uint64_t sequence() const { return sequence_; }  ///< rises with time: inputs come before outputs
   const std::vector<Edge>& edges() const { return edges_; }
   const Specs& output_specs() const { return output_specs_; }
+  Cost cost() const { return op_.cost(input_specs_, output_specs_, attrs_.get()); }
+  Tensors saved() const;  ///< what it keeps for the gradient
 
   /// Gradients with respect to the inputs that need one.
   Tensors backward(const Tensors& grad_out, bool create_graph);

@@ -123,10 +123,12 @@ enum class OpKind : uint8_t {
   constant,   ///< no gradient (noise, updates)
 };
 
-/// What the tape keeps for the gradient: bit i stands for input or output i.
+/// What the tape keeps for the gradient: bit i stands for input or output i; what comes after the
+/// 64th is kept.
 struct SavedMasks {
-  uint32_t inputs = ~0u;
-  uint32_t outputs = 0;
+  uint64_t inputs = ~uint64_t{0};
+  uint64_t outputs = 0;
+  static bool has(uint64_t mask, size_t i) { return i >= 64 || (mask >> i & 1u) != 0; }
 };
 
 struct OpInfo {

@@ -11,6 +11,8 @@ std::string to_string(Device device) {
       return "cpu";
     case DeviceKind::emulated:
       return "emulated";
+    case DeviceKind::meta:
+      return "meta";
     case DeviceKind::cuda:
       break;
   }
@@ -20,6 +22,7 @@ std::string to_string(Device device) {
 bool is_available(Device device) {
   switch (device.kind) {
     case DeviceKind::cpu:
+    case DeviceKind::meta:
       return true;
     case DeviceKind::emulated:
       return cuda::emulated::has_kernels;

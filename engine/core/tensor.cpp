@@ -8,10 +8,17 @@
 namespace ito {
 namespace {
 
+void check_has_data(const Tensor& t) {
+  ITO_CHECK(t.device() != kMeta, DeviceError, "a tensor on the device meta has no data",
+            kv("shape", t.shape()));
+}
+
 /// Copies whole tensors of equal size, either of which may be on a device. Reading a device waits
 /// for it.
 void move_data(const Tensor& to, const Tensor& from) {
   const Device target = to.device(), source = from.device();
+  if (target == kMeta) return;
+  check_has_data(from);
   if (is_host_memory(target) && is_host_memory(source)) {
     std::memmove(to.raw(), from.raw(), to.bytes());
   } else if (is_host_memory(source)) {
@@ -133,6 +140,7 @@ double Tensor::item() const {
 Tensor Tensor::to(Device target) const {
   if (target == device()) return *this;
   ITO_CHECK(is_available(target), DeviceError, "device is not available", kv("device", target));
+  check_has_data(*this);
   Tensor copy = empty(shape(), dtype(), target);
   copy.copy_from(*this);
   return copy;

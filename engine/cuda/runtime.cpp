@@ -7,6 +7,7 @@ namespace ito::cuda {
 Runtime& runtime_of(Device device) {
   ITO_CHECK(device.kind != DeviceKind::cpu, InternalError, "the CPU has no device runtime");
   if (device.kind == DeviceKind::emulated) return detail::emulated_runtime();
+  if (device.kind == DeviceKind::meta) return detail::meta_runtime();
   if (device.index < 0 || device.index >= device_count()) {
     const std::string why = device_count() == 0
                                 ? "no usable GPU: " + unavailable_reason()

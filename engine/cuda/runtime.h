@@ -1,6 +1,6 @@
-// What the engine asks of a GPU. Three implementations: CUDA (cuda_runtime.cpp), none
-// (no_cuda.cpp), and the emulated device (emulated_runtime.cpp), on which tests prove everything
-// that is built on this interface.
+// What the engine asks of a GPU. Implementations: CUDA (cuda_runtime.cpp), none (no_cuda.cpp), the
+// emulated device (emulated_runtime.cpp), on which tests prove everything that is built on this
+// interface, and the device without data (meta_runtime.cpp).
 #pragma once
 
 #include <cstddef>
@@ -70,7 +70,7 @@ class Runtime {
   virtual void abandon_capture(Stream stream) noexcept = 0;
 };
 
-/// The runtime of a `cuda` or `emulated` device. Throws DeviceError without one.
+/// The runtime of any device but the CPU. Throws DeviceError without one.
 Runtime& runtime_of(Device device);
 
 int device_count();                ///< usable GPUs; 0 without driver or device
@@ -86,6 +86,7 @@ namespace detail {
 
 Runtime& cuda_runtime(int index);  ///< cuda_runtime.cpp or no_cuda.cpp
 Runtime& emulated_runtime();
+Runtime& meta_runtime();
 
 /// The line behind unavailable_reason(): `code` is what counting the devices returned.
 std::string explain_unavailable(int code, const char* message, Versions versions);
