@@ -7,7 +7,8 @@
 namespace ito::nn {
 
 Tensor Init::uniform(const Shape& shape, double bound) {
-  Tensor t = Tensor::empty(shape, DType::f32);
+  Tensor t = Tensor::empty(shape, DType::f32, device_);
+  if (device_ == kMeta) return t;
   fill_uniform(t.span<float>(), {.seed = seed_, .purpose = Purpose::init}, next_++);
   for (float& v : t.span<float>()) v = static_cast<float>(bound) * (2 * v - 1);
   return t;
@@ -22,7 +23,8 @@ Tensor Init::variance_scaling(const Shape& shape, double scale) {
 }
 
 Tensor Init::normal(const Shape& shape, double std) {
-  Tensor t = Tensor::empty(shape, DType::f32);
+  Tensor t = Tensor::empty(shape, DType::f32, device_);
+  if (device_ == kMeta) return t;
   fill_normal(t.span<float>(), {.seed = seed_, .purpose = Purpose::init}, next_++);
   for (float& v : t.span<float>()) v *= static_cast<float>(std);
   return t;

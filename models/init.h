@@ -8,7 +8,13 @@ namespace ito::nn {
 /// Draws initial values; the stream depends on the seed and on the order of the calls.
 class Init {
  public:
-  explicit Init(uint64_t seed) : seed_(seed) {}
+  Init(uint64_t seed) : seed_(seed) {}  // NOLINT: a seed is all that it takes
+  /// Draws nothing: tensors on the device `meta`.
+  static Init shapes_only() {
+    Init init(0);
+    init.device_ = kMeta;
+    return init;
+  }
 
   /// Uniform on +-sqrt(3 scale / fan_avg) with fan_avg = (fan_in + fan_out) / 2, receptive field
   /// included in both; scale 0 stands for 1e-10 (variance scaling as in score_sde).
@@ -20,6 +26,7 @@ class Init {
 
  private:
   uint64_t seed_;
+  Device device_ = kCpu;
   uint32_t next_ = 0;
 };
 

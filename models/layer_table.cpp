@@ -1,94 +1,132 @@
 #include "models/layer_table.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
+#include "engine/autograd/autograd.h"
 #include "engine/autograd/node.h"
+#include "engine/core/allocator.h"
+#include "kernels/binary/op.h"
+#include "kernels/reduce/op.h"
 
 namespace ito::nn {
 namespace {
 
-using OutputShapes = std::map<const Tensor::Impl*, Shape>;
+/// The network without numbers, its parameters leaves of the tape.
+std::unique_ptr<Network> shapes_of(const Network& network) {
+  auto shapes = network.clone();
+  move_to(*shapes, kMeta);
+  for (const Parameter& p : parameters_of(*shapes)) p.value->set_requires_grad();
+  return shapes;
+}
 
-/// For every leaf below `root` the largest output of the ops that take it.
-OutputShapes outputs_by_leaf(const std::shared_ptr<Node>& root) {
-  OutputShapes shapes;
-  std::set<const Node*> seen{root.get()};
-  std::vector<const Node*> open{root.get()};
+Tensor forward(const Network& network, const ImageConfig& image, int64_t batch,
+               Activations activations) {
+  const Shape shape{batch, image.image_size, image.image_size, image.channels};
+  return network.forward(Tensor::empty(shape, DType::f32, kMeta),
+                         Tensor::empty({batch}, DType::f32, kMeta), {.activations = activations});
+}
+
+/// All nodes at and below `root`, in the order of their making.
+std::vector<const Node*> tape_below(const Node* root) {
+  std::set<const Node*> seen;
+  std::vector<const Node*> open{root}, nodes;
   while (!open.empty()) {
     const Node* node = open.back();
     open.pop_back();
-    const Shape& output = node->output_specs().front().shape;
-    for (const Edge& edge : node->edges()) {
-      if (edge.node && seen.insert(edge.node.get()).second) open.push_back(edge.node.get());
-      if (!edge.leaf) continue;
-      const auto [known, inserted] = shapes.try_emplace(edge.leaf.get(), output);
-      if (!inserted && known->second.numel() < output.numel()) known->second = output;
-    }
+    if (node == nullptr || !seen.insert(node).second) continue;
+    nodes.push_back(node);
+    for (const Edge& edge : node->edges()) open.push_back(edge.node.get());
   }
-  return shapes;
-}
-
-/// The tape of a pass over one image of `size` x `size` pixels; null if the network cannot take it.
-std::shared_ptr<Node> tape_at(const Network& network, int size, int channels) {
-  try {
-    const Tensor x = Tensor::full({1, size, size, channels}, 0.5, DType::f32);
-    return network.forward(x, Tensor::full({1}, 0.5, DType::f32)).node();
-  } catch (const ShapeError&) {
-    return nullptr;
-  }
-}
-
-/// The shape at `factor` (a power of 2) times the size, from the shapes at that size and at twice
-/// that size: every number in them is a power of the size times a constant.
-Shape extrapolated(Shape shape, const Shape& doubled, int factor) {
-  const Shape small = shape;
-  for (; factor > 1; factor /= 2) {
-    for (int axis = 0; axis < shape.rank(); ++axis) {
-      shape = shape.with(axis, shape[axis] * (doubled[axis] / small[axis]));
-    }
-  }
-  return shape;
-}
-
-/// Output shapes at the size of `image`, from passes over the smallest images that will do.
-OutputShapes output_shapes(const Network& network, const ImageConfig& image) {
-  int factor = 1;
-  while (image.image_size % (2 * factor) == 0) factor *= 2;
-  std::shared_ptr<Node> tape = tape_at(network, image.image_size / factor, image.channels);
-  while (!tape && factor > 1) {
-    factor /= 2;
-    tape = tape_at(network, image.image_size / factor, image.channels);
-  }
-  if (!tape) return {};
-  OutputShapes shapes = outputs_by_leaf(tape);
-  if (factor == 1) return shapes;
-  const auto doubled =
-      outputs_by_leaf(tape_at(network, 2 * image.image_size / factor, image.channels));
-  for (auto& [leaf, shape] : shapes) shape = extrapolated(shape, doubled.at(leaf), factor);
-  return shapes;
+  std::ranges::sort(nodes, {}, [](const Node* n) { return n->sequence(); });
+  return nodes;
 }
 
 std::string layer_of(const std::string& parameter) {
   return parameter.substr(0, parameter.rfind('.'));
 }
 
+/// Adds ops to the rows of the parameters that they use.
+class Attribution {
+ public:
+  Attribution(std::vector<LayerRow>& rows, const std::vector<Parameter>& parameters) : rows_(rows) {
+    for (const Parameter& p : parameters) {
+      if (rows_.empty() || rows_.back().name != layer_of(p.name)) {
+        rows_.push_back({.name = layer_of(p.name)});
+      }
+      rows_.back().parameters += p.value->numel();
+      row_of_[p.value->impl().get()] = rows_.size() - 1;
+      counted_.insert(p.value->storage().get());
+    }
+  }
+
+  void add(const Node& node) {
+    for (const Edge& edge : node.edges()) {
+      const auto found = row_of_.find(edge.leaf.get());
+      if (found == row_of_.end()) continue;
+      current_ = found->second;
+      const Shape& output = node.output_specs().front().shape;
+      Shape& largest = rows_[current_].output;
+      if (largest.rank() == 0 || largest.numel() < output.numel()) largest = output;
+    }
+    if (rows_.empty()) return;
+    rows_[current_].flops += node.cost().flops;
+    for (const Tensor& t : node.saved()) {
+      if (!counted_.insert(t.storage().get()).second) continue;
+      rows_[current_].kept_bytes += static_cast<int64_t>(t.storage()->bytes());
+    }
+  }
+
+ private:
+  std::vector<LayerRow>& rows_;
+  std::map<const Tensor::Impl*, size_t> row_of_;
+  std::set<const Storage*> counted_;
+  size_t current_ = 0;
+};
+
+/// Highest use of memory on `meta` while f runs, above what is there before.
+template <class F>
+int64_t peak_of(F&& f) {
+  Allocator& allocator = allocator_of(kMeta);
+  const int64_t before = allocator.stats().live_bytes;
+  allocator.reset_peak();
+  f();
+  return allocator.stats().peak_bytes - before;
+}
+
 }  // namespace
 
-std::vector<LayerRow> layer_table(Network& network, const ImageConfig& image) {
-  const std::vector<Parameter> parameters = parameters_of(network);
-  for (const Parameter& p : parameters) p.value->set_requires_grad();
-  const OutputShapes outputs = output_shapes(network, image);
+std::vector<LayerRow> layer_table(const Network& network, const ImageConfig& image) {
+  const auto shapes = shapes_of(network);
+  const Tensor y = forward(*shapes, image, 1, Activations::keep);
   std::vector<LayerRow> rows;
-  for (const Parameter& p : parameters) {
-    if (rows.empty() || rows.back().name != layer_of(p.name)) rows.push_back({layer_of(p.name)});
-    rows.back().parameters += p.value->numel();
-    const auto output = outputs.find(p.value->impl().get());
-    if (output == outputs.end()) continue;
-    Shape& largest = rows.back().output;
-    if (largest.rank() == 0 || largest.numel() < output->second.numel()) largest = output->second;
-  }
+  Attribution attribution(rows, parameters_of(*shapes));
+  for (const Node* node : tape_below(y.node().get())) attribution.add(*node);
   return rows;
+}
+
+Footprint footprint(const Network& network, const ImageConfig& image, int64_t batch,
+                    Activations activations) {
+  const auto shapes = shapes_of(network);
+  Footprint result;
+  result.sampling_bytes = peak_of([&] {
+    const NoGradScope off;
+    forward(*shapes, image, batch, activations);
+  });
+  for (const Parameter& p : parameters_of(*shapes)) {
+    p.value->set_grad(Tensor::empty(p.value->shape(), p.value->dtype(), kMeta));
+  }
+  const auto loss_of = [&](Activations kept) {
+    const Tensor y = forward(*shapes, image, batch, kept);
+    return ops::sum(y * y);
+  };
+  for (const Tensor whole = loss_of(Activations::keep);
+       const Node* node : tape_below(whole.node().get())) {
+    result.flops += node->cost().flops;
+  }
+  result.training_bytes = peak_of([&] { backward(loss_of(activations)); });
+  return result;
 }
 
 }  // namespace ito::nn

@@ -7,13 +7,19 @@
 namespace ito::nn {
 
 std::unique_ptr<Network> make_network(const ModelConfig& model, const ImageConfig& image,
-                                      uint64_t seed) {
+                                      Init init) {
   model.validate();
-  if (model.name == "mlp") return std::make_unique<Mlp>(model, image, seed);
+  if (model.name == "mlp") return std::make_unique<Mlp>(model, image, init);
   if (model.name.starts_with("ncsn") && model.name != "ncsnpp") {
-    return std::make_unique<RefineNet>(model, image, seed);
+    return std::make_unique<RefineNet>(model, image, init);
   }
-  return std::make_unique<UNet>(model, image, seed);
+  return std::make_unique<UNet>(model, image, init);
+}
+
+std::unique_ptr<Network> make_network_shapes(const ModelConfig& model, const ImageConfig& image) {
+  auto network = make_network(model, image, Init::shapes_only());
+  move_to(*network, kMeta);  // biases and norms are made without an Init
+  return network;
 }
 
 }  // namespace ito::nn

@@ -7,10 +7,9 @@
 
 namespace ito::nn {
 
-Mlp::Mlp(const ModelConfig& model, const ImageConfig& image, uint64_t seed)
+Mlp::Mlp(const ModelConfig& model, const ImageConfig& image, Init init)
     : model_(model), image_(image) {
   model.validate();
-  Init init(seed);
   embedding_ = TimeEmbedding(init, model);
   const int features = image.image_size * image.image_size * image.channels;
   input_ = Linear(init, features, model.nf);

@@ -9,7 +9,7 @@ namespace ito::nn {
 /// embedding added before its activation and a residual connection.
 class Mlp final : public Network {
  public:
-  Mlp(const ModelConfig& model, const ImageConfig& image, uint64_t seed);
+  Mlp(const ModelConfig& model, const ImageConfig& image, Init init);
 
   Tensor forward(const Tensor& x, const Tensor& labels,
                  const ForwardOptions& options) const override;

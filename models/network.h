@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "engine/core/tensor.h"
+#include "kernels/common/segment.h"
 #include "models/parameter.h"
 
 namespace ito::nn {
@@ -16,13 +17,17 @@ struct ForwardOptions {
   uint64_t seed = 0;    ///< of the dropout masks
   int64_t step = 0;     ///< training step: another one, other masks
   Tensor samples = {};  ///< i64 [N]: global sample indices, for the masks
+  /// Gradient checkpointing: `recompute` keeps the inputs of every block alone and computes the
+  /// block again when its gradient is taken. Same bits, about a third more time, less memory.
+  Activations activations = Activations::keep;
 };
 
 class Network {
  public:
   virtual ~Network() = default;
   /// x [N, H, W, C] and labels [N] (sigma, 999 t, or the index of a noise level), both of the
-  /// parameters' dtype (f32 for bf16 parameters). Returns a tensor like x.
+  /// parameters' dtype (f32 for bf16 parameters). Returns a tensor like x; a classifier
+  /// returns logits [N, classes].
   virtual Tensor forward(const Tensor& x, const Tensor& labels,
                          const ForwardOptions& options = {}) const = 0;
   /// Lists all parameters, in the order in which they were created.

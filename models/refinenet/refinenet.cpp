@@ -54,14 +54,13 @@ void check_size(const ModelConfig& model, const ImageConfig& image) {
 
 }  // namespace
 
-RefineNet::RefineNet(const ModelConfig& model, const ImageConfig& image, uint64_t seed)
+RefineNet::RefineNet(const ModelConfig& model, const ImageConfig& image, Init init)
     : model_(model), image_(image) {
   model_.validate();
   check_size(model, image);
   style_ = {.activation = activation_of(model.nonlinearity),
             .levels = model.name == "ncsn" && model.conditional ? image.num_scales : 0,
             .pooling = model.name == "ncsn" ? Pooling::mean : Pooling::maximum};
-  Init init(seed);
   const std::span<const Level> levels = levels_of(model.name);
   constexpr auto kBias = PlainConv::Bias::present;
   begin_ = PlainConv(init, image.channels, model.nf, 3, kBias);
@@ -85,7 +84,8 @@ RefineNet::RefineNet(const ModelConfig& model, const ImageConfig& image, uint64_
   }
 }
 
-Tensor RefineNet::forward(const Tensor& x, const Tensor& labels, const ForwardOptions&) const {
+Tensor RefineNet::forward(const Tensor& x, const Tensor& labels,
+                          const ForwardOptions& options) const {
   const DType dtype = begin_.weight.dtype();
   const RefineContext context{style_.activation,
                               style_.levels > 0 ? ops::cast(labels, DType::i64) : Tensor()};
@@ -93,14 +93,20 @@ Tensor RefineNet::forward(const Tensor& x, const Tensor& labels, const ForwardOp
   Tensor h = begin_(ops::cast(image, dtype));  // [N, H, W, nf]
   std::vector<Tensor> stages;
   for (const Stage& stage : stages_) {
-    h = stage.block1(stage.block0(h, context), context);
+    h = segment(options.activations, {h},
+                [a = stage.block0, b = stage.block1, context](const Tensors& inputs) {
+                  return b(a(inputs[0], context), context);
+                });
     stages.push_back(h);
   }
   Tensor refined;
   for (const Refinement& refinement : refinements_) {
     std::vector<Tensor> in{stages.back()};
     if (refined) in.push_back(refined);
-    refined = refinement.block(in, context);
+    refined = segment(options.activations, in,
+                      [block = refinement.block, context](const Tensors& inputs) {
+                        return block(inputs, context);
+                      });
     stages.pop_back();
   }
   const Tensor last = activate(style_.activation, end_norm_(refined, context.level));

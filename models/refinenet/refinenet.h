@@ -15,7 +15,7 @@ namespace ito::nn {
 class RefineNet final : public Network {
  public:
   /// Throws UserError for an image size that does not halve often enough.
-  RefineNet(const ModelConfig& model, const ImageConfig& image, uint64_t seed);
+  RefineNet(const ModelConfig& model, const ImageConfig& image, Init init);
 
   Tensor forward(const Tensor& x, const Tensor& labels,
                  const ForwardOptions& options) const override;

@@ -24,7 +24,7 @@ struct BlockStyle {
 /// State of one forward pass that the blocks share.
 struct BlockContext {
   Tensor embedding;  ///< act(time embedding) [N, 4 nf], or undefined
-  const ForwardOptions& options;
+  ForwardOptions options;
   int64_t layers = 1;  ///< dropout layers of the network: each has its own stream of masks
 };
 

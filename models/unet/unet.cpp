@@ -39,9 +39,23 @@ Tensor run(const std::variant<ResBlock, Resample>& part, const Tensor& h, const 
   return std::get<Resample>(part)(h);
 }
 
+/// part({inputs..., embedding}, context) as one part of the tape, which owns its blocks.
+template <class Part>
+Tensor run_part(Tensors inputs, const BlockContext& context, Part part) {
+  inputs.push_back(context.embedding);
+  BlockContext inner = context;
+  inner.embedding = {};
+  return segment(context.options.activations, inputs,
+                 [inner, part = std::move(part)](const Tensors& in) {
+                   BlockContext c = inner;
+                   c.embedding = in.back();
+                   return part(in, c);
+                 });
+}
+
 }  // namespace
 
-UNet::UNet(const ModelConfig& model, const ImageConfig& image, uint64_t seed)
+UNet::UNet(const ModelConfig& model, const ImageConfig& image, Init init)
     : model_(with_ddpm_options(model)), image_(image), style_(style_of(model_)) {
   model_.validate();
   const int levels = static_cast<int>(model_.ch_mult.size());
@@ -51,7 +65,6 @@ UNet::UNet(const ModelConfig& model, const ImageConfig& image, uint64_t seed)
              std::to_string(levels - 1) + " times",
          "use a multiple of " + std::to_string(1 << (levels - 1)) + " or a shorter model.ch_mult");
   }
-  Init init(seed);
   embedding_ = TimeEmbedding(init, model_);
   input_ = Conv2d(init, image.channels, model_.nf, 3);
   build_down(init);
@@ -154,7 +167,10 @@ Tensor UNet::forward(const Tensor& x, const Tensor& labels, const ForwardOptions
   Tensor h = input_(pass.pyramid);  // [N, H, W, nf]
   pass.skips.push_back(h);
   for (const DownLevel& level : down_) h = run_down(level, h, pass, context);
-  h = middle1_(middle_attention_(middle0_(h, context)), context);
+  h = run_part(
+      {h}, context,
+      [a = middle0_, attention = middle_attention_, b = middle1_](
+          const Tensors& in, const BlockContext& c) { return b(attention(a(in[0], c)), c); });
   Tensor output;
   for (const UpLevel& level : up_) h = run_up(level, h, pass, output, context);
   if (output_) output = (*output_)((*output_norm_)(h, style_.activation));  // [N, H, W, channels]
@@ -165,12 +181,16 @@ Tensor UNet::forward(const Tensor& x, const Tensor& labels, const ForwardOptions
 Tensor UNet::run_down(const DownLevel& level, Tensor h, DownPass& pass,
                       const BlockContext& context) const {
   for (const DownLevel::Block& b : level.blocks) {
-    h = b.block(h, context);
-    if (b.attention) h = (*b.attention)(h);
+    h = run_part({h}, context, [b](const Tensors& in, const BlockContext& c) {
+      const Tensor y = b.block(in[0], c);
+      return b.attention ? (*b.attention)(y) : y;
+    });
     pass.skips.push_back(h);
   }
   if (!level.down) return h;
-  h = run(*level.down, h, context);
+  h = run_part({h}, context, [down = *level.down](const Tensors& in, const BlockContext& c) {
+    return run(down, in[0], c);
+  });
   if (level.combine) {
     pass.pyramid = downsample(pass.pyramid, style_.taps);
     const Tensor p = (*level.combine)(pass.pyramid);
@@ -186,18 +206,32 @@ Tensor UNet::run_down(const DownLevel& level, Tensor h, DownPass& pass,
 Tensor UNet::run_up(const UpLevel& level, Tensor h, DownPass& pass, Tensor& output,
                     const BlockContext& context) const {
   for (const ResBlock& block : level.blocks) {
-    h = block(ops::concat({h, pass.skips.back()}, -1), context);
+    h = run_part({h, pass.skips.back()}, context,
+                 [block](const Tensors& in, const BlockContext& c) {
+                   return block(ops::concat({in[0], in[1]}, -1), c);
+                 });
     pass.skips.pop_back();
   }
-  if (level.attention) h = (*level.attention)(h);
+  if (level.attention) {
+    h = run_part({h}, context,
+                 [attention = *level.attention](const Tensors& in, const BlockContext&) {
+                   return attention(in[0]);
+                 });
+  }
   if (level.pyramid_conv) {
-    const Tensor p = (*level.pyramid_conv)((*level.pyramid_norm)(h, style_.activation));
+    const Tensor p =
+        run_part({h}, context,
+                 [norm = *level.pyramid_norm, conv = *level.pyramid_conv, act = style_.activation](
+                     const Tensors& in, const BlockContext&) { return conv(norm(in[0], act)); });
     output = output ? upsample(output, style_.taps) + p : p;
   } else if (level.pyramid) {
     output = residual_sum((*level.pyramid)(output), h, style_.skip_scale);
     h = output;
   }
-  return level.up ? run(*level.up, h, context) : h;
+  if (!level.up) return h;
+  return run_part({h}, context, [up = *level.up](const Tensors& in, const BlockContext& c) {
+    return run(up, in[0], c);
+  });
 }
 
 }  // namespace ito::nn

@@ -35,7 +35,7 @@ struct UpLevel {
 class UNet final : public Network {
  public:
   /// Throws UserError for options that do not fit (ModelConfig::validate, odd sizes).
-  UNet(const ModelConfig& model, const ImageConfig& image, uint64_t seed);
+  UNet(const ModelConfig& model, const ImageConfig& image, Init init);
 
   Tensor forward(const Tensor& x, const Tensor& labels,
                  const ForwardOptions& options) const override;
