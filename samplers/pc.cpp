@@ -1,14 +1,9 @@
 #include "samplers/pc.h"
 
-#include <cmath>
-
 #include "engine/autograd/autograd.h"
 #include "engine/cuda/graph.h"
 #include "kernels/advance/op.h"
 #include "kernels/affine_noise_step/op.h"
-#include "kernels/cast/op.h"
-#include "kernels/noise/op.h"
-#include "kernels/unary/op.h"
 
 namespace ito::samplers {
 namespace {
@@ -79,14 +74,6 @@ class Steps {
     ops::advance(step_row_);
     return s;
   }
-  Tensor denoise(const Tensor& x, const StepCoef& c, double t) const {
-    const Tensor first_row = Tensor::zeros({1}, DType::i64, x.device());
-    std::vector<double> list;
-    append(list, c);
-    return ops::affine_noise_step(x, score_(x, std::span(&t, 1)), table(list, 3), first_row,
-                                  samples_, Tensor(), {})
-        .mean;
-  }
 
  private:
   static void append(std::vector<double>& list, const StepCoef& c) {
@@ -134,15 +121,6 @@ class Steps {
   sde::ScoreFn::AtRow score_at_row_;
 };
 
-void check_finite(const Tensor& x) {
-  const Tensor host = ops::cast(x.to(kCpu), DType::f64);
-  for (const double v : host.span<double>()) {
-    if (std::isfinite(v)) continue;
-    fail(ErrorCode::not_finite, "sampling", "the result is not finite",
-         "use more sampling.steps or a smaller sampling.snr");
-  }
-}
-
 }  // namespace
 
 PcOptions pc_options(const SamplingConfig& c, const sde::Sde& sde) {
@@ -165,17 +143,6 @@ PcOptions reference_pc_options(const SamplingConfig& c, const sde::Sde& sde) {
   o.norm = ops::SnrNorm::batch_mean;
   o.denoise = c.denoise == "none" ? Denoise::none : Denoise::mean;
   return o;
-}
-
-Tensor prior_sample(const sde::Sde& sde, const Shape& sample_shape,
-                    const std::vector<int64_t>& samples, const NoiseSource& noise, DType dtype) {
-  const Tensor indices = Tensor::from(samples, {static_cast<int64_t>(samples.size())});
-  const Tensor z = noise.recorded ? noise.recorded()
-                                  : ops::noise(indices, {.kind = ops::NoiseKind::normal,
-                                                         .sample_shape = sample_shape,
-                                                         .dtype = dtype,
-                                                         .key = {noise.seed, Purpose::prior, 0}});
-  return sde.prior_std() * z;
 }
 
 SampleResult sample_pc(const sde::ScoreFn& score, const sde::Sde& sde, const Tensor& start,
@@ -207,7 +174,7 @@ SampleResult sample_pc(const sde::ScoreFn& score, const sde::Sde& sde, const Ten
   if (o.denoise == Denoise::tweedie && result.finished) {
     // Without a predictor the state stays at the last time that the corrector saw.
     const double t = o.grid.t(o.grid.steps() - (steps.predicts() ? 0 : 1));
-    result.x = steps.denoise(state.x, tweedie(sde, t), t);
+    result.x = denoise_tweedie(score, sde, state.x, t);
     ++result.evaluations;
   }
   check_finite(result.x);
