@@ -10,7 +10,7 @@ packages=(
   libdnnl-dev                        # oneDNN: convolutions
   libhwy-dev                         # vectorised CPU kernels
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
-  libpng-dev zlib1g-dev
+  libpng-dev libturbojpeg0-dev zlib1g-dev
   libzip-dev                         # import of PyTorch checkpoints
   libgtest-dev libbenchmark-dev      # tests and benchmarks
 )

@@ -5,6 +5,7 @@
 
 #include "engine/core/check.h"
 #include "tools/data/digits.h"
+#include "tools/data/folder.h"
 #include "tools/data/idx.h"
 #include "tools/data/planar.h"
 #include "tools/data/toys.h"
@@ -13,9 +14,12 @@ namespace ito::data {
 
 namespace {
 
-constexpr std::array<std::string_view, 11> kNames = {
+constexpr std::array<std::string_view, 17> kNames = {
     "digits", "swiss_roll", "two_moons",     "checkerboard", "gaussians8", "pinwheel",
-    "spiral", "mnist",      "fashion_mnist", "cifar10",      "planar"};
+    "spiral", "mnist",      "fashion_mnist", "cifar10",      "planar",     "folder",
+    "celeba", "celebahq",   "ffhq",          "lsun_bedroom", "lsun_church"};
+
+constexpr size_t kMostCached = size_t(1) << 30;
 
 // The generated sets are part of what a run means, so their seeds never change. Train and test are
 // different draws.
@@ -54,11 +58,13 @@ Dataset::Content open_digits(const DataConfig& config, Split split) {
                      config.channels == 0 ? 1 : config.channels);
 }
 
+[[noreturn]] void refuse_no_path(const DataConfig& config) {
+  fail(ErrorCode::bad_value, "data.path", "is empty",
+       "set it to the folder or file of " + config.name);
+}
+
 Dataset::Content open_file_set(const DataConfig& config, Split split) {
-  if (config.path.empty()) {
-    fail(ErrorCode::bad_value, "data.path", "is empty",
-         "set it to the folder or file of " + config.name);
-  }
+  if (config.path.empty()) refuse_no_path(config);
   const int classes = config.classes == 0 ? 10 : config.classes;
   if (config.name == "cifar10") return read_planar(config.path, split, 32, classes);
   if (config.name == "planar") {
@@ -71,6 +77,18 @@ Dataset::Content open_file_set(const DataConfig& config, Split split) {
   Dataset::Content content = read_idx(config.path, split, classes);
   if (config.image_size == 32 && content.shape == ImageShape{28, 28, 1}) pad(content, 32);
   return content;
+}
+
+bool is_folder(std::string_view name) {
+  return name == "folder" || name == "celeba" || name == "celebahq" || name == "ffhq" ||
+         name.starts_with("lsun_");
+}
+
+/// The framing of the published experiments; the 128-pixel LSUN sets are scaled first.
+Framing framing_of(const DataConfig& config) {
+  if (config.name == "celeba") return Framing::celeba;
+  const bool small = config.name.starts_with("lsun_") && config.image_size <= 128;
+  return small ? Framing::fit : Framing::square;
 }
 
 /// What the configuration asks for must be what the set has.
@@ -96,16 +114,17 @@ void check_against(const DataConfig& config, const Dataset::Content& content) {
 Dataset::Dataset(Content content) : content_(std::move(content)) {
   const size_t each = content_.shape.numel();
   const size_t total = std::max(content_.pixels.size(), content_.points.size());
-  ITO_CHECK(content_.pixels.empty() != content_.points.empty(), ValueError,
-            "a data set has either pixels or points", kv("pixels", content_.pixels.size()),
+  ITO_CHECK(content_.pixels.empty() + content_.points.empty() + !content_.decode == 2, ValueError,
+            "a data set has pixels, points or files", kv("pixels", content_.pixels.size()),
             kv("points", content_.points.size()));
   ITO_CHECK(each > 0 && total % each == 0, ValueError, "a data set has whole samples",
             kv("values", total), kv("per sample", each));
-  size_ = static_cast<int64_t>(total / each);
-  ITO_CHECK(
-      content_.labels.empty() ? content_.classes == 0 : content_.labels.size() == total / each,
-      ValueError, "a labelled data set has one label per sample",
-      kv("labels", content_.labels.size()), kv("samples", size_));
+  const size_t count = content_.decode ? content_.count : total / each;
+  size_ = static_cast<int64_t>(count);
+  ITO_CHECK(content_.labels.empty() ? content_.classes == 0 : content_.labels.size() == count,
+            ValueError, "a labelled data set has one label per sample",
+            kv("labels", content_.labels.size()), kv("samples", size_));
+  if (content_.decode && count <= kMostCached / each) cache_.resize(count);
 }
 
 size_t Dataset::offset_of(int64_t i) const {
@@ -119,9 +138,24 @@ int64_t Dataset::label(int64_t i) const {
   return content_.labels.empty() ? 0 : content_.labels[static_cast<size_t>(i)];
 }
 
-std::span<const uint8_t> Dataset::pixels(int64_t i) const {
+std::vector<uint8_t> Dataset::pixels(int64_t i) const {
   ITO_CHECK(has_bytes(), ValueError, "points have no pixels", kv("data set", name()));
-  return std::span(content_.pixels).subspan(offset_of(i), content_.shape.numel());
+  const size_t offset = offset_of(i);
+  if (content_.decode) return *decoded(i);
+  const auto all = std::span(content_.pixels).subspan(offset, content_.shape.numel());
+  return {all.begin(), all.end()};
+}
+
+Dataset::Bytes Dataset::decoded(int64_t i) const {
+  const auto at = static_cast<size_t>(i);
+  if (cache_.empty()) return std::make_shared<const std::vector<uint8_t>>(content_.decode(i));
+  {
+    const std::lock_guard lock(mutex_);
+    if (cache_[at]) return cache_[at];
+  }
+  auto bytes = std::make_shared<const std::vector<uint8_t>>(content_.decode(i));
+  const std::lock_guard lock(mutex_);
+  return cache_[at] = std::move(bytes);
 }
 
 void Dataset::read(int64_t i, std::span<float> out) const {
@@ -133,7 +167,8 @@ void Dataset::read(int64_t i, std::span<float> out) const {
     std::copy_n(content_.points.data() + offset, out.size(), out.data());
     return;
   }
-  const uint8_t* in = content_.pixels.data() + offset;
+  const Bytes file = content_.decode ? decoded(i) : nullptr;
+  const uint8_t* in = file ? file->data() : content_.pixels.data() + offset;
   for (size_t k = 0; k < out.size(); ++k) out[k] = float(in[k]) / 255.0f;
 }
 
@@ -153,6 +188,9 @@ std::unique_ptr<Dataset> open_dataset(const DataConfig& config, Split split) {
   } else if (config.name == "mnist" || config.name == "fashion_mnist" || config.name == "cifar10" ||
              config.name == "planar") {
     content = open_file_set(config, split);
+  } else if (is_folder(config.name)) {
+    if (config.path.empty()) refuse_no_path(config);
+    content = open_folder(config, split, framing_of(config));
   } else {
     content = make_toy(config.name, seed_of(split), split == Split::train ? 32768 : 8192);
   }
