@@ -22,12 +22,16 @@ Tensor Init::variance_scaling(const Shape& shape, double scale) {
   return uniform(shape, std::sqrt(3 * variance));
 }
 
-Tensor Init::normal(const Shape& shape, double std) {
+Tensor Init::normal(const Shape& shape, double std, double mean) {
   Tensor t = Tensor::empty(shape, DType::f32, device_);
   if (device_ == kMeta) return t;
   fill_normal(t.span<float>(), {.seed = seed_, .purpose = Purpose::init}, next_++);
-  for (float& v : t.span<float>()) v *= static_cast<float>(std);
+  for (float& v : t.span<float>()) v = static_cast<float>(mean) + static_cast<float>(std) * v;
   return t;
+}
+
+Tensor Init::constant(const Shape& shape, double value) const {
+  return Tensor::full(shape, value, DType::f32, device_);
 }
 
 }  // namespace ito::nn

@@ -20,7 +20,8 @@ class Init {
   /// included in both; scale 0 stands for 1e-10 (variance scaling as in score_sde).
   /// Weights [out, ..., in]: fan_in = numel / out, fan_out = numel / in.
   Tensor variance_scaling(const Shape& shape, double scale);
-  Tensor normal(const Shape& shape, double std);
+  Tensor normal(const Shape& shape, double std, double mean = 0);
+  Tensor constant(const Shape& shape, double value) const;
   /// Uniform on [-bound, bound].
   Tensor uniform(const Shape& shape, double bound);
 

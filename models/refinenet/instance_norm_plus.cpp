@@ -2,6 +2,7 @@
 
 #include "kernels/binary/op.h"
 #include "kernels/cast/op.h"
+#include "kernels/concat/op.h"
 #include "kernels/gather/op.h"
 #include "kernels/group_norm_silu/op.h"
 #include "kernels/reduce/op.h"
@@ -14,17 +15,7 @@ namespace {
 
 constexpr double kEps = 1e-5;
 
-/// Values around 1 with a standard deviation of 0.02.
-void draw_near_one(Init& init, std::span<float> values) {
-  const Tensor noise = init.normal({static_cast<int64_t>(values.size())}, 0.02);
-  for (size_t i = 0; i < values.size(); ++i) values[i] = 1 + noise.span<float>()[i];
-}
-
-Tensor near_one(Init& init, int channels) {
-  Tensor t = Tensor::empty({channels}, DType::f32);
-  draw_near_one(init, t.span<float>());
-  return t;
-}
+Tensor near_one(Init& init, const Shape& shape) { return init.normal(shape, 0.02, 1); }
 
 /// The mean over some axes, which stay as axes of size 1.
 Tensor mean_over(const Tensor& x, const std::vector<int>& axes) {
@@ -43,16 +34,13 @@ Tensor standardised(const Tensor& means) {
 
 InstanceNormPlus::InstanceNormPlus(Init& init, int channels, int levels) {
   if (levels == 0) {
-    alpha = near_one(init, channels);
-    gamma = near_one(init, channels);
-    beta = Tensor::zeros({channels}, DType::f32);
+    alpha = near_one(init, {channels});
+    gamma = near_one(init, {channels});
+    beta = init.constant({channels}, 0);
     return;
   }
-  table = Tensor::zeros({levels, 3 * channels}, DType::f32);
-  const auto width = static_cast<size_t>(channels);
-  for (size_t level = 0; level < static_cast<size_t>(levels); ++level) {
-    draw_near_one(init, table.span<float>().subspan(level * 3 * width, 2 * width));
-  }
+  table = ops::concat(
+      {near_one(init, {levels, 2 * channels}), init.constant({levels, channels}, 0)}, -1);
 }
 
 Tensor InstanceNormPlus::operator()(const Tensor& x, const Tensor& level) const {

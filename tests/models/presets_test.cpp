@@ -2,8 +2,12 @@
 // the published number of parameters.
 #include <gtest/gtest.h>
 
-#include <map>
+#include <cmath>
 
+#include "engine/autograd/autograd.h"
+#include "kernels/reduce/op.h"
+#include "kernels/unary/op.h"
+#include "models/layer_table.h"
 #include "models/make.h"
 #include "models/presets/presets.h"
 #include "tools/config/config.h"
@@ -64,28 +68,6 @@ constexpr Published kPublished[] = {
 
 Config preset(std::string_view name) { return load_config({.preset = std::string(name)}); }
 
-/// Everything that decides the number of parameters.
-std::string network_key(Config& config) {
-  Fields f;
-  config.model.fields(f);
-  nn::ImageConfig image = config.image();
-  image.centered = false;
-  image.sigma_max = 0;
-  if (config.model.name != "ncsn") image.num_scales = 0;
-  image.fields(f);
-  std::string key;
-  for (const auto& [name, value] : f.values()) {
-    if (name != "model.dropout" && name != "model.scale_by_sigma") key += to_string(value) + ";";
-  }
-  return key;
-}
-
-int64_t parameters_of(const Config& config) {
-  const auto network = nn::make_network(config.model, config.image(), 1);
-  return nn::count_parameters(*network, nn::Training::trained) +
-         nn::count_parameters(*network, nn::Training::frozen);
-}
-
 TEST(Presets, EveryOneIsValid) {
   for (const nn::Preset& p : nn::presets()) {
     SCOPED_TRACE(p.name);
@@ -95,12 +77,50 @@ TEST(Presets, EveryOneIsValid) {
 
 TEST(Presets, NetworksHaveThePublishedSizes) {
   EXPECT_EQ(std::size(kPublished), 39u);
-  std::map<std::string, int64_t> counts;  // many presets share a network
   for (const Published& p : kPublished) {
+    const Config config = preset(p.preset);
+    const auto network = nn::make_network_shapes(config.model, config.image());
+    EXPECT_EQ(nn::count_parameters(*network, nn::Training::trained) +
+                  nn::count_parameters(*network, nn::Training::frozen),
+              p.parameters)
+        << p.preset;
+  }
+}
+
+/// On the device without data: shapes, the tape and its gradients at full size.
+TEST(Presets, NetworksRunForwardAndBackwardAtFullSize) {
+  for (const Published& p : kPublished) {
+    SCOPED_TRACE(p.preset);
+    const Config config = preset(p.preset);
+    const auto network = nn::make_network_shapes(config.model, config.image());
+    const nn::Footprint needs = nn::footprint(*network, config.image(), 1);
+    EXPECT_GT(needs.flops, 2e8);
+    EXPECT_GT(needs.training_bytes, needs.sampling_bytes);
+  }
+}
+
+/// With numbers, on images as small and channels as few as the network takes.
+TEST(Presets, ShrunkenNetworksRunForwardAndBackward) {
+  for (const Published& p : kPublished) {
+    SCOPED_TRACE(p.preset);
     Config config = preset(p.preset);
-    int64_t& count = counts[network_key(config)];
-    if (count == 0) count = parameters_of(config);
-    EXPECT_EQ(count, p.parameters) << p.preset;
+    config.data.image_size = 1 << config.model.ch_mult.size();
+    config.model.nf = config.model.name == "ddpm" ? 32 : 8;
+    const auto network = nn::make_network(config.model, config.image(), 1);
+    Tensors wrt;
+    for (const nn::Parameter& parameter : nn::parameters_of(*network)) {
+      if (parameter.training == nn::Training::trained)
+        wrt.push_back(parameter.value->set_requires_grad());
+    }
+    const int64_t size = config.data.image_size;
+    const Tensor x = Tensor::full({2, size, size, 3}, 0.3, DType::f32);
+    const Tensor y = network->forward(x, Tensor::full({2}, 3, DType::f32));
+    EXPECT_EQ(y.shape(), x.shape());
+    double sum = 0;
+    for (const Tensor& g : grad(y, wrt, {.seeds = {x}, .allow_unused = true})) {
+      if (g) sum += ops::sum(ops::square(g)).item();
+    }
+    EXPECT_TRUE(std::isfinite(sum) && sum > 0) << sum;
   }
 }
 
