@@ -39,10 +39,10 @@ Tensor run(const std::variant<ResBlock, Resample>& part, const Tensor& h, const 
   return std::get<Resample>(part)(h);
 }
 
-/// part({inputs..., embedding}, context) as one part of the tape, which owns its blocks.
+/// part(inputs, context) as one part of the tape, which owns its blocks. The embedding has a
+/// history, so it must be the last input.
 template <class Part>
-Tensor run_part(Tensors inputs, const BlockContext& context, Part part) {
-  inputs.push_back(context.embedding);
+Tensor run_part(const Tensors& inputs, const BlockContext& context, Part part) {
   BlockContext inner = context;
   inner.embedding = {};
   return segment(context.options.activations, inputs,
@@ -168,7 +168,7 @@ Tensor UNet::forward(const Tensor& x, const Tensor& labels, const ForwardOptions
   pass.skips.push_back(h);
   for (const DownLevel& level : down_) h = run_down(level, h, pass, context);
   h = run_part(
-      {h}, context,
+      {h, context.embedding}, context,
       [a = middle0_, attention = middle_attention_, b = middle1_](
           const Tensors& in, const BlockContext& c) { return b(attention(a(in[0], c)), c); });
   Tensor output;
@@ -181,16 +181,17 @@ Tensor UNet::forward(const Tensor& x, const Tensor& labels, const ForwardOptions
 Tensor UNet::run_down(const DownLevel& level, Tensor h, DownPass& pass,
                       const BlockContext& context) const {
   for (const DownLevel::Block& b : level.blocks) {
-    h = run_part({h}, context, [b](const Tensors& in, const BlockContext& c) {
+    h = run_part({h, context.embedding}, context, [b](const Tensors& in, const BlockContext& c) {
       const Tensor y = b.block(in[0], c);
       return b.attention ? (*b.attention)(y) : y;
     });
     pass.skips.push_back(h);
   }
   if (!level.down) return h;
-  h = run_part({h}, context, [down = *level.down](const Tensors& in, const BlockContext& c) {
-    return run(down, in[0], c);
-  });
+  h = run_part({h, context.embedding}, context,
+               [down = *level.down](const Tensors& in, const BlockContext& c) {
+                 return run(down, in[0], c);
+               });
   if (level.combine) {
     pass.pyramid = downsample(pass.pyramid, style_.taps);
     const Tensor p = (*level.combine)(pass.pyramid);
@@ -206,21 +207,21 @@ Tensor UNet::run_down(const DownLevel& level, Tensor h, DownPass& pass,
 Tensor UNet::run_up(const UpLevel& level, Tensor h, DownPass& pass, Tensor& output,
                     const BlockContext& context) const {
   for (const ResBlock& block : level.blocks) {
-    h = run_part({h, pass.skips.back()}, context,
+    h = run_part({h, pass.skips.back(), context.embedding}, context,
                  [block](const Tensors& in, const BlockContext& c) {
                    return block(ops::concat({in[0], in[1]}, -1), c);
                  });
     pass.skips.pop_back();
   }
   if (level.attention) {
-    h = run_part({h}, context,
+    h = run_part({h, context.embedding}, context,
                  [attention = *level.attention](const Tensors& in, const BlockContext&) {
                    return attention(in[0]);
                  });
   }
   if (level.pyramid_conv) {
     const Tensor p =
-        run_part({h}, context,
+        run_part({h, context.embedding}, context,
                  [norm = *level.pyramid_norm, conv = *level.pyramid_conv, act = style_.activation](
                      const Tensors& in, const BlockContext&) { return conv(norm(in[0], act)); });
     output = output ? upsample(output, style_.taps) + p : p;
@@ -229,9 +230,9 @@ Tensor UNet::run_up(const UpLevel& level, Tensor h, DownPass& pass, Tensor& outp
     h = output;
   }
   if (!level.up) return h;
-  return run_part({h}, context, [up = *level.up](const Tensors& in, const BlockContext& c) {
-    return run(up, in[0], c);
-  });
+  return run_part(
+      {h, context.embedding}, context,
+      [up = *level.up](const Tensors& in, const BlockContext& c) { return run(up, in[0], c); });
 }
 
 }  // namespace ito::nn
