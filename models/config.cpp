@@ -22,14 +22,29 @@ void check_choice(const std::string& value, const char* key,
   check(false, key, "is \"" + value + "\"", ("use one of " + list).c_str());
 }
 
+void check_classifier(const ModelConfig& m) {
+  check(m.num_classes >= 0 && m.num_classes <= 256, "num_classes",
+        "is " + std::to_string(m.num_classes), "use 0 to 256");
+  check(m.depth >= 10 && m.depth <= 1000 && m.depth % 6 == 4, "depth",
+        "is " + std::to_string(m.depth),
+        "use 10, 16, 22, 28, ...: 4 + 6 times the blocks per group");
+  check(m.widen_factor >= 1 && m.widen_factor <= 64, "widen_factor",
+        "is " + std::to_string(m.widen_factor), "use 1 to 64");
+  check(m.conditional, "conditional", "is false", "use true: a classifier is told the noise level");
+  check(m.embedding_type == "fourier", "embedding_type", "is \"" + m.embedding_type + "\"",
+        "use fourier: a classifier is told the logarithm of sigma");
+  check(!m.scale_by_sigma, "scale_by_sigma", "is true",
+        "use false: logits are not divided by sigma");
+}
+
 }  // namespace
 
 void ModelConfig::fields(Fields& f) {
   f.section("model");
   f.add("name", &name,
-        "ncsnpp (NCSN++ and DDPM++), ddpm, ncsn, ncsnv2_64, ncsnv2_128, ncsnv2_256 or mlp (2-D "
-        "data)");
-  f.add("nf", &nf, "channels of the first level, a multiple of 4");
+        "ncsnpp (NCSN++ and DDPM++), ddpm, ncsn, ncsnv2_64, ncsnv2_128, ncsnv2_256, mlp (2-D "
+        "data) or wideresnet (a classifier)");
+  f.add("nf", &nf, "channels of the first level, a multiple of 4; wideresnet: frequencies");
   f.add("ch_mult", &ch_mult, "channels of each level, in multiples of nf");
   f.add("num_res_blocks", &num_res_blocks, "residual blocks per level; mlp: hidden layers");
   f.add("attn_resolutions", &attn_resolutions, "image sizes with attention after the blocks");
@@ -48,7 +63,9 @@ void ModelConfig::fields(Fields& f) {
   f.add("init_scale", &init_scale, "of the last convolution in a block; 0 stands for 1e-10");
   f.add("scale_by_sigma", &scale_by_sigma, "divide the output by sigma");
   f.add("nonlinearity", &nonlinearity, "swish, elu, relu or lrelu");
-  f.add("num_classes", &num_classes, "0: not conditioned on a class");
+  f.add("num_classes", &num_classes, "of a classifier; 0: what the data set has");
+  f.add("depth", &depth, "wideresnet: 4 + 6 times the blocks per group, 10 to 1000");
+  f.add("widen_factor", &widen_factor, "wideresnet: k, for 16 k, 32 k and 64 k channels");
 }
 
 void ImageConfig::fields(Fields& f) {
@@ -63,8 +80,9 @@ void ImageConfig::fields(Fields& f) {
 }
 
 void ModelConfig::validate() const {
-  check_choice(name, "name",
-               {"ncsnpp", "ddpm", "ncsn", "ncsnv2_64", "ncsnv2_128", "ncsnv2_256", "mlp"});
+  check_choice(
+      name, "name",
+      {"ncsnpp", "ddpm", "ncsn", "ncsnv2_64", "ncsnv2_128", "ncsnv2_256", "mlp", "wideresnet"});
   check(nf >= 4 && nf % 4 == 0 && nf <= 4096, "nf", "is " + std::to_string(nf),
         "use a multiple of 4, at most 4096");
   check(name != "ddpm" || nf % 32 == 0, "nf", "is " + std::to_string(nf),
@@ -81,14 +99,15 @@ void ModelConfig::validate() const {
   check(fourier_scale > 0, "fourier_scale", "is " + std::to_string(fourier_scale),
         "use a positive scale");
   check(init_scale >= 0, "init_scale", "is " + std::to_string(init_scale), "use 0 or more");
-  check(num_classes == 0, "num_classes", "is " + std::to_string(num_classes),
-        "use 0: this network takes no class");
+  check(num_classes == 0 || name == "wideresnet", "num_classes",
+        "is " + std::to_string(num_classes), "use 0: this network takes no class");
   check_choice(resblock_type, "resblock_type", {"biggan", "ddpm"});
   check_choice(progressive, "progressive", {"none", "output_skip", "residual"});
   check_choice(progressive_input, "progressive_input", {"none", "input_skip", "residual"});
   check_choice(progressive_combine, "progressive_combine", {"sum", "cat"});
   check_choice(embedding_type, "embedding_type", {"positional", "fourier"});
   check_choice(nonlinearity, "nonlinearity", {"swish", "elu", "relu", "lrelu"});
+  if (name == "wideresnet") check_classifier(*this);
 }
 
 }  // namespace ito::nn

@@ -11,8 +11,10 @@ namespace ito::nn {
 /// Section [model] of a configuration.
 struct ModelConfig {
   std::string name = "ncsnpp";               ///< ncsnpp (NCSN++ and DDPM++), ddpm, ncsn,
-                                             ///< ncsnv2_64, ncsnv2_128, ncsnv2_256 or mlp
-  int nf = 128;                              ///< channels of the first level
+                                             ///< ncsnv2_64, ncsnv2_128, ncsnv2_256, mlp or
+                                             ///< wideresnet (a classifier)
+  int nf = 128;                              ///< channels of the first level; wideresnet:
+                                             ///< frequencies of the embedding
   std::vector<int> ch_mult = {1, 2, 2, 2};   ///< channels of each level, in multiples of nf
   int num_res_blocks = 4;                    ///< residual blocks per level
   std::vector<int> attn_resolutions = {16};  ///< attention after the blocks at these image sizes
@@ -31,7 +33,9 @@ struct ModelConfig {
   double init_scale = 0;               ///< of the last convolution in a block; 0 stands for 1e-10
   bool scale_by_sigma = false;         ///< divide the output by sigma
   std::string nonlinearity = "swish";  ///< swish, elu, relu, lrelu
-  int num_classes = 0;                 ///< 0: not conditioned on a class
+  int num_classes = 0;    ///< of a classifier; 0: what the data set has, or no classifier
+  int depth = 28;         ///< wideresnet: 4 + 6 times the blocks per group
+  int widen_factor = 10;  ///< wideresnet: k, for 16 k, 32 k and 64 k channels
 
   void fields(Fields& f);  ///< section [model]
   /// Throws UserError(bad_value) naming the key.

@@ -1,5 +1,6 @@
 #include "models/make.h"
 
+#include "models/classifier/wide_resnet.h"
 #include "models/mlp.h"
 #include "models/refinenet/refinenet.h"
 #include "models/unet/unet.h"
@@ -10,6 +11,7 @@ std::unique_ptr<Network> make_network(const ModelConfig& model, const ImageConfi
                                       Init init) {
   model.validate();
   if (model.name == "mlp") return std::make_unique<Mlp>(model, image, init);
+  if (model.name == "wideresnet") return std::make_unique<WideResNet>(model, image, init);
   if (model.name.starts_with("ncsn") && model.name != "ncsnpp") {
     return std::make_unique<RefineNet>(model, image, init);
   }

@@ -16,18 +16,22 @@ std::vector<nn::Parameter> trained_parameters(nn::Network& network) {
 Arena::Arena(nn::Network& network) {
   constexpr int64_t kAlign = 16;
   for (const nn::Parameter& p : trained_parameters(network)) {
+    const DType dtype = p.value->dtype();
+    if (entries_.empty()) dtype_ = dtype;
+    ITO_CHECK(dtype == dtype_ && (dtype == DType::f32 || dtype == DType::f64), DTypeError,
+              "an optimizer needs parameters of one dtype, f32 or f64", kv(p.name, dtype));
     device_ = p.value->device();
     entries_.push_back({p.name, p.value->shape(), size_});
     size_ += (p.value->numel() + kAlign - 1) / kAlign * kAlign;
   }
 }
 
-Tensor Arena::allocate() const { return Tensor::zeros({size_}, DType::f32, device_); }
+Tensor Arena::allocate() const { return Tensor::zeros({size_}, dtype_, device_); }
 
 Tensor Arena::view(const Tensor& array, size_t i) const {
   const Entry& e = entries_[i];
-  const size_t offset = array.byte_offset() + static_cast<size_t>(e.offset) * sizeof(float);
-  return Tensor::view(array.storage(), offset, e.shape, DType::f32);
+  const size_t offset = array.byte_offset() + static_cast<size_t>(e.offset) * size_of(dtype_);
+  return Tensor::view(array.storage(), offset, e.shape, dtype_);
 }
 
 void Arena::bind(nn::Network& network, const Tensor& array) const {

@@ -10,10 +10,11 @@
 
 namespace ito::sde {
 
-/// Layout of a network's trained parameters in a flat f32 array; each starts at a multiple of 16
-/// elements, and the gaps stay zero.
+/// Layout of a network's trained parameters in a flat array; each starts at a multiple of 16
+/// elements, and the gaps stay zero. f32, or f64 for a network of f64 parameters.
 class Arena {
  public:
+  /// Throws DTypeError if the parameters are of several dtypes or of another one.
   explicit Arena(nn::Network& network);
 
   int64_t size() const { return size_; }  ///< elements, gaps included
@@ -37,7 +38,8 @@ class Arena {
   };
   std::vector<Entry> entries_;
   int64_t size_ = 0;
-  Device device_;  // of the parameters
+  Device device_;             // of the parameters
+  DType dtype_ = DType::f32;  // of the parameters
 };
 
 }  // namespace ito::sde

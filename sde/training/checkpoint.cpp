@@ -44,7 +44,7 @@ void sync_folder(const fs::path& folder) {
   fail(ErrorCode::write_failed, path.string(), reason, "check free space and permissions");
 }
 
-NamedTensors optimizer_tensors(Trainer& trainer) {
+NamedTensors optimizer_tensors(NetworkTrainer& trainer) {
   NamedTensors list;
   const Arena& arena = trainer.arena();
   for (size_t i = 0; i < arena.count(); ++i) {
@@ -73,6 +73,7 @@ struct State {
     f.add("step", &step, "updates done");
     f.add("loss_sum", &window.sum, "losses since the last line of metrics");
     f.add("loss_count", &window.count, "their number");
+    f.add("correct", &window.correct, "of a classifier: images told right in them");
   }
 };
 
@@ -113,7 +114,7 @@ std::vector<fs::path> all_checkpoints(const fs::path& run) {
   return list;
 }
 
-void write_files(const fs::path& folder, Trainer& trainer, const Settings& settings) {
+void write_files(const fs::path& folder, NetworkTrainer& trainer, const Settings& settings) {
   const std::map<std::string, std::string> metadata = {{"format", "ito"},
                                                        {"config", settings_to_json(settings)}};
   write_safetensors(folder / "model.safetensors", nn::named_parameters(trainer.network()),
@@ -129,7 +130,7 @@ void write_files(const fs::path& folder, Trainer& trainer, const Settings& setti
 
 }  // namespace
 
-fs::path save_checkpoint(const fs::path& run, Trainer& trainer, const Settings& settings,
+fs::path save_checkpoint(const fs::path& run, NetworkTrainer& trainer, const Settings& settings,
                          int keep) {
   const fs::path parent = checkpoints_of(run), target = parent / folder_name(trainer.steps_done());
   const fs::path temporary = parent / (".tmp-" + target.filename().string());
@@ -168,7 +169,7 @@ std::optional<fs::path> newest_checkpoint(const fs::path& run) {
   return std::nullopt;
 }
 
-void load_checkpoint(const fs::path& checkpoint, Trainer& trainer) {
+void load_checkpoint(const fs::path& checkpoint, NetworkTrainer& trainer) {
   const State state = read_state(checkpoint);
   const fs::path model = checkpoint / "model.safetensors", ema = checkpoint / "ema.safetensors";
   const fs::path optim = checkpoint / "optim.safetensors";

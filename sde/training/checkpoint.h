@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "engine/core/settings.h"
-#include "sde/training/trainer.h"
+#include "sde/training/network_trainer.h"
 
 namespace ito::sde {
 
@@ -14,7 +14,7 @@ namespace ito::sde {
 /// temporary sibling, synced, renamed, verified by reading; then removes all but the newest `keep`.
 /// model and ema carry `settings` (the resolved configuration). Returns the folder.
 /// Throws UserError(write_failed).
-std::filesystem::path save_checkpoint(const std::filesystem::path& run, Trainer& trainer,
+std::filesystem::path save_checkpoint(const std::filesystem::path& run, NetworkTrainer& trainer,
                                       const Settings& settings, int keep);
 
 /// The newest checkpoint of a run that verifies, or nothing if the run has none yet. Throws
@@ -22,6 +22,6 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& run, Trainer&
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run);
 
 /// Restores everything that the next step depends on. Throws UserError (file_mismatch, ...).
-void load_checkpoint(const std::filesystem::path& checkpoint, Trainer& trainer);
+void load_checkpoint(const std::filesystem::path& checkpoint, NetworkTrainer& trainer);
 
 }  // namespace ito::sde

@@ -15,7 +15,7 @@ void require(bool good, const char* key, const SettingValue& value, const char* 
 
 void ObjectiveConfig::fields(Fields& f) {
   f.section("objective");
-  f.add("kind", &kind, "dsm, smld or ddpm");
+  f.add("kind", &kind, "dsm, smld, ddpm or classifier");
   f.add("continuous", &continuous,
         "train on continuous times (dsm); false: on noise level indices");
   f.add("reduce_mean", &reduce_mean, "mean over pixels instead of half their sum");
@@ -23,16 +23,17 @@ void ObjectiveConfig::fields(Fields& f) {
 }
 
 void ObjectiveConfig::validate() const {
-  require(kind == "dsm" || kind == "smld" || kind == "ddpm", "objective.kind", kind,
-          "use dsm, smld or ddpm");
-  if ((kind == "dsm") != continuous) {
+  require(kind == "dsm" || kind == "smld" || kind == "ddpm" || classifies(), "objective.kind", kind,
+          "use dsm, smld, ddpm or classifier");
+  if ((kind == "dsm" || classifies()) != continuous) {
     fail(ErrorCode::bad_combination, "objective.kind",
          kind + " with continuous = " + (continuous ? "true" : "false"),
-         "use dsm with continuous = true, smld or ddpm with continuous = false");
+         "use dsm or classifier with continuous = true, smld or ddpm with continuous = false");
   }
-  if (likelihood_weighting && !continuous) {
+  if (likelihood_weighting && kind != "dsm") {
     fail(ErrorCode::bad_combination, "objective.likelihood_weighting",
-         "is true with a discrete objective", "set objective.kind = \"dsm\" and continuous = true");
+         "is true with objective.kind = \"" + kind + "\"",
+         "set objective.kind = \"dsm\" and continuous = true");
   }
 }
 
@@ -74,6 +75,8 @@ void TrainConfig::fields(Fields& f) {
   f.section("train");
   f.add("batch", &batch, "images per step, >= 1");
   f.add("micro_batch", &micro_batch, "images per forward and backward pass; 0: batch");
+  f.add("gradient_checkpointing", &gradient_checkpointing,
+        "compute each block again in the backward pass: the same results, less memory, more time");
   f.add("max_steps", &max_steps, "steps to train for, >= 1");
   f.add("seed", &seed, "seed of weights, times, noise, dropout and data order, >= 0");
   f.add("precision", &precision, "fp32");
@@ -82,7 +85,8 @@ void TrainConfig::fields(Fields& f) {
         "and algorithms chosen by timing, too");
   f.add("log_every", &log_every, "steps per line of metrics, >= 1");
   f.add("save_every", &save_every, "steps per checkpoint, >= 1");
-  f.add("sample_every", &sample_every, "steps per grid of samples, >= 1");
+  f.add("sample_every", &sample_every,
+        "steps per grid of samples, or report of a classifier's accuracy, >= 1");
   f.add("keep", &keep, "checkpoints kept, >= 1");
 }
 

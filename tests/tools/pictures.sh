@@ -56,7 +56,7 @@ says() {  # pattern, options of info; through a file, for grep -q does not read 
   "$ito" info "${@:2}" >info.out
   grep -q "$1" info.out || die "ito info ${*:2}"
 }
-says '^presets  .* demo'
+says '^\(presets\)\? *demo$'
 says '^trained 317121, frozen 0$' --preset demo
 says '^model.nf = 8$' run
 for preset in demo mnist toy2d; do

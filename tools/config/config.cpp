@@ -95,7 +95,12 @@ void Config::validate() const {
          "is false with sde.name = \"" + sde.name + "\"",
          "set data.centered = true: VP and sub-VP are for data in [-1, 1]");
   }
-  if (model.embedding_type == "fourier" && sde.name != "ve") {
+  if (objective.classifies() != (model.name == "wideresnet")) {
+    fail(ErrorCode::bad_combination, "model.name",
+         "is \"" + model.name + "\" with objective.kind = \"" + objective.kind + "\"",
+         "use wideresnet with the objective classifier, and other networks with the others");
+  }
+  if (model.embedding_type == "fourier" && sde.name != "ve" && !objective.classifies()) {
     fail(ErrorCode::bad_combination, "model.embedding_type",
          "is \"fourier\" with sde.name = \"" + sde.name + "\"",
          "set model.embedding_type = \"positional\": fourier takes the logarithm of sigma");

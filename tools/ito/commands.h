@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "engine/core/device.h"
+#include "models/network.h"
+#include "tools/config/config.h"
 
 namespace CLI {
 class App;
@@ -42,6 +44,14 @@ struct CommonOptions {
   /// Chooses the device and sets the number of threads. Throws UserError(device_unavailable).
   Device apply() const;
 };
+
+/// Prints the network of a configuration as a table: layers, their outputs, parameters, work and
+/// activations.
+void print_layers(const nn::Network& network, const nn::ImageConfig& image);
+/// Prints what training and sampling need, and what fits into `memory` bytes (0: what is free now).
+void print_estimate(const nn::Network& network, const Config& config, int64_t memory);
+/// "20GiB", "512 MiB" or a number of bytes. Throws UserError(bad_value) naming `option`.
+int64_t parse_bytes(const std::string& text, const std::string& option);
 
 /// "0-63", "5", "1,4,9-12" as indices in order. Throws UserError(bad_value) naming `option`.
 std::vector<int64_t> parse_ranges(const std::string& text, const std::string& option);

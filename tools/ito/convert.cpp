@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 
 #include "engine/io/settings_json.h"
@@ -7,36 +8,98 @@
 #include "models/make.h"
 #include "tools/config/config.h"
 #include "tools/import/checkpoint.h"
+#include "tools/import/diffusers.h"
 #include "tools/ito/commands.h"
 
 namespace ito::tools {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct ConvertOptions {
   std::string in, out, weights = "ema";
   ConfigSources sources;
+  bool has_configuration() const { return !sources.preset.empty() || !sources.file.empty(); }
 };
 
-int run_convert(const ConvertOptions& o) {
-  if (o.sources.preset.empty() && o.sources.file.empty()) {
-    fail(ErrorCode::bad_usage, "ito convert", "neither --preset nor --config is given",
-         "name the configuration that the checkpoint was trained with; ito info lists presets");
-  }
+/// The JSON header of a safetensors file begins at its ninth byte; files of torch.save have a
+/// zero or a number there.
+bool is_safetensors(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  char first[9] = {};
+  return in.read(first, sizeof first) && first[8] == '{';
+}
+
+void check_output(const ConvertOptions& o, const fs::path& in) {
   std::error_code error;
-  if (std::filesystem::equivalent(o.in, o.out, error)) {
-    fail(ErrorCode::output_exists, o.out, "is the checkpoint itself", "name another file");
-  }
-  Config config = load_config(o.sources);
+  if (!fs::equivalent(in, o.out, error)) return;
+  fail(ErrorCode::output_exists, o.out, "is the checkpoint itself", "name another file");
+}
+
+[[noreturn]] void no_configuration(const char* fix) {
+  fail(ErrorCode::bad_usage, "ito convert", "neither --preset nor --config is given", fix);
+}
+
+std::unique_ptr<nn::Network> make_network(Config& config) {
   config.validate();
-  const auto network =
-      nn::make_network(config.model, config.image(), static_cast<uint64_t>(config.train.seed));
-  const CheckpointInfo info = load_checkpoint(
-      *network, o.in, o.weights == "ema" ? CheckpointWeights::ema : CheckpointWeights::model);
-  check_noise_levels(info, config.sde, o.in);
-  write_safetensors(o.out, nn::named_parameters(*network),
+  return nn::make_network(config.model, config.image(), static_cast<uint64_t>(config.train.seed));
+}
+
+void write(const ConvertOptions& o, nn::Network& network, Config& config) {
+  write_safetensors(o.out, nn::named_parameters(network),
                     {{"format", "ito"}, {"config", settings_to_json(config.settings())}});
-  std::printf("%lld tensors of step %lld, weights %s\n", static_cast<long long>(info.tensors),
-              static_cast<long long>(info.step), o.weights.c_str());
+}
+
+/// A folder of diffusers: config.json describes the network, and scheduler_config.json the SDE
+/// where the command line does not. --set goes last.
+int convert_folder(const ConvertOptions& o) {
+  const DiffusersFolder folder(o.in);
+  check_output(o, folder.weights());
+  Settings settings = folder.model();
+  if (!o.has_configuration()) {
+    std::optional<Settings> sde = folder.sde();
+    if (!sde) no_configuration("name one with the SDE: the folder has no scheduler_config.json");
+    settings.merge(*sde);
+  }
+  ConfigSources sources = o.sources;
+  sources.overrides.clear();
+  for (const auto& [key, value] : settings) {
+    sources.overrides.push_back(key + "=" + to_string(value));
+  }
+  sources.overrides.insert(sources.overrides.end(), o.sources.overrides.begin(),
+                           o.sources.overrides.end());
+  Config config = load_config(sources);
+  const auto network = make_network(config);
+  const int64_t tensors = folder.load(*network);
+  write(o, *network, config);
+  std::printf("%lld tensors of a folder of diffusers\n", static_cast<long long>(tensors));
+  return 0;
+}
+
+int convert_file(const ConvertOptions& o) {
+  if (!o.has_configuration()) {
+    no_configuration(
+        "name the configuration that the checkpoint was trained with; ito info lists "
+        "presets");
+  }
+  check_output(o, o.in);
+  Config config = load_config(o.sources);
+  const auto network = make_network(config);
+  const bool plain = is_safetensors(o.in);
+  const CheckpointInfo info =
+      plain
+          ? load_plain_tensors(*network, o.in)
+          : load_checkpoint(*network, o.in,
+                            o.weights == "ema" ? CheckpointWeights::ema : CheckpointWeights::model);
+  check_noise_levels(info, config.sde, o.in);
+  write(o, *network, config);
+  const auto tensors = static_cast<long long>(info.tensors);
+  if (plain) {
+    std::printf("%lld tensors\n", tensors);
+  } else {
+    std::printf("%lld tensors of step %lld, weights %s\n", tensors,
+                static_cast<long long>(info.step), o.weights.c_str());
+  }
   return 0;
 }
 
@@ -44,7 +107,9 @@ int run_convert(const ConvertOptions& o) {
 
 Command add_convert(CLI::App& app) {
   const auto o = std::make_shared<ConvertOptions>();
-  app.add_option("checkpoint", o->in, "Checkpoint of score_sde_pytorch (.pth)")->required();
+  app.add_option("checkpoint", o->in,
+                 "Checkpoint of score_sde_pytorch (.pth), .safetensors, or folder of diffusers")
+      ->required();
   app.add_option("--out", o->out, "File to write (.safetensors)")->required();
   app.add_option("--preset", o->sources.preset, "Preset that the checkpoint was trained with");
   app.add_option("--config", o->sources.file, "TOML file that it was trained with");
@@ -52,7 +117,10 @@ Command add_convert(CLI::App& app) {
   app.add_option("--weights", o->weights, "ema: the averages, as published; model: the last ones")
       ->check(CLI::IsMember({"ema", "model"}))
       ->capture_default_str();
-  return [o] { return run_convert(*o); };
+  return [o] {
+    std::error_code error;
+    return fs::is_directory(o->in, error) ? convert_folder(*o) : convert_file(*o);
+  };
 }
 
 }  // namespace ito::tools

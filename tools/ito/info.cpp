@@ -9,11 +9,9 @@
 #include "engine/core/version.h"
 #include "engine/cuda/runtime.h"
 #include "kernels/common/op_table.h"
-#include "models/layer_table.h"
-#include "models/load.h"
 #include "models/make.h"
 #include "models/presets/presets.h"
-#include "sde/training/score_model.h"
+#include "sde/training/trained_network.h"
 #include "tools/config/config.h"
 #include "tools/ito/commands.h"
 
@@ -23,6 +21,7 @@ namespace {
 struct InfoOptions {
   std::string model;
   ConfigSources sources;
+  std::string memory;
   bool print_config = false;
 };
 
@@ -40,19 +39,10 @@ void print_program() {
   }
 }
 
-void print_network(nn::Network& network, const nn::ImageConfig& image) {
-  const std::vector<nn::LayerRow> rows = nn::layer_table(network, image);
-  size_t width = 5;
-  for (const nn::LayerRow& row : rows) width = std::max(width, row.name.size());
-  std::printf("%-*s  %-20s %10s\n", static_cast<int>(width), "layer", "output", "parameters");
-  for (const nn::LayerRow& row : rows) {
-    const std::string output = row.output.rank() == 0 ? "-" : to_string(row.output);
-    std::printf("%-*s  %-20s %10lld\n", static_cast<int>(width), row.name.c_str(), output.c_str(),
-                static_cast<long long>(row.parameters));
-  }
-  std::printf("trained %lld, frozen %lld\n",
-              static_cast<long long>(nn::count_parameters(network, nn::Training::trained)),
-              static_cast<long long>(nn::count_parameters(network, nn::Training::frozen)));
+/// The network's layers and what it needs.
+void print_network(const nn::Network& network, const Config& config, const InfoOptions& o) {
+  print_layers(network, config.image());
+  print_estimate(network, config, o.memory.empty() ? 0 : parse_bytes(o.memory, "--memory"));
 }
 
 int run_info(const InfoOptions& o) {
@@ -63,11 +53,13 @@ int run_info(const InfoOptions& o) {
          "give --preset or --config and no trained network");
   }
   if (!o.model.empty()) {
-    const sde::ScoreModel model = sde::load_score_model(o.model);
+    const sde::TrainedNetwork model = sde::load_trained_network(o.model);
     std::printf("%s\n", model.file.string().c_str());
     for (const auto& [key, value] : model.settings)
       std::printf("%s = %s\n", key.c_str(), to_string(value).c_str());
-    print_network(*model.network, nn::network_config(model.settings, o.model).image);
+    Config config;
+    config.fields().apply(model.settings, o.model);
+    print_network(*model.network, config, o);
     return 0;
   }
   if (!configured) {
@@ -80,9 +72,7 @@ int run_info(const InfoOptions& o) {
     std::fputs(to_toml(config).c_str(), stdout);
     return 0;
   }
-  const auto network =
-      nn::make_network(config.model, config.image(), static_cast<uint64_t>(config.train.seed));
-  print_network(*network, config.image());
+  print_network(*nn::make_network_shapes(config.model, config.image()), config, o);
   return 0;
 }
 
@@ -94,6 +84,8 @@ Command add_info(CLI::App& app) {
   app.add_option("--preset", o->sources.preset, "Describe the network of a preset");
   app.add_option("--config", o->sources.file, "Describe the network of a TOML file");
   add_overrides(app, o->sources.overrides, "section.key=value");
+  app.add_option("--memory", o->memory,
+                 "Memory to plan for, e.g. 20GiB; what is free now if not given");
   app.add_flag("--print-config", o->print_config, "Print the resolved configuration instead");
   return [o] { return run_info(*o); };
 }

@@ -4,6 +4,7 @@
 
 #include "engine/core/check.h"
 #include "engine/core/math_mode.h"
+#include "models/make.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
 #include "tools/run/train_run.h"
@@ -16,7 +17,7 @@ struct TrainOptions {
   std::string data, out, resume = "auto";
   double max_minutes = 0;
   int64_t max_steps = 0, seed = -1;
-  bool print_config = false;
+  bool print_config = false, dry_run = false;
   CommonOptions common;
 };
 
@@ -39,6 +40,12 @@ int run_train(const TrainOptions& o) {
   Config config = config_of(o);
   if (o.print_config) {
     std::fputs(to_toml(config).c_str(), stdout);
+    return 0;
+  }
+  if (o.dry_run) {
+    const auto network = nn::make_network_shapes(config.model, config.image());
+    print_layers(*network, config.image());
+    print_estimate(*network, config, 0);
     return 0;
   }
   if (o.resume != "auto" && o.resume != "never") {
@@ -82,6 +89,9 @@ Command add_train(CLI::App& app) {
   app.add_option("--seed", o->seed, "Seed of everything random (train.seed)")
       ->check(CLI::Range(int64_t{0}, kMostSeed));
   app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop");
+  app.add_flag("--dry-run", o->dry_run,
+               "Print the network, the memory that training needs and its likely speed, and stop; "
+               "reads no data and makes no network");
   o->common.add_to(app);
   return [o] { return run_train(*o); };
 }

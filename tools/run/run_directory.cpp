@@ -56,6 +56,10 @@ void RunDirectory::write_config(const std::string& toml) const {
   write_text(path_ / "config.toml", toml);
 }
 
+void RunDirectory::write_accuracy(const std::string& json) const {
+  write_text(path_ / "accuracy.json", json);
+}
+
 void RunDirectory::rewind_metrics(int64_t step) const {
   for (const char* name : {"metrics.jsonl", "timing.jsonl"}) {
     std::ifstream in(path_ / name, std::ios::binary);

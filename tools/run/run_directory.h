@@ -20,6 +20,8 @@ class RunDirectory {
   std::filesystem::path samples() const { return path_ / "samples"; }
 
   void write_config(const std::string& toml) const;
+  /// accuracy.json, the newest report of a classifier.
+  void write_accuracy(const std::string& json) const;
   /// Drops metrics of steps at or after `step`, as if the run had been stopped there.
   void rewind_metrics(int64_t step) const;
   /// Appends a line to metrics.jsonl (numbers that a repeated run reproduces bit for bit) or to

@@ -1,0 +1,74 @@
+// What every training run does: data, steps, metrics, checkpoints, resume, stopping.
+#pragma once
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sde/training/network_trainer.h"
+#include "tools/data/batch_source.h"
+#include "tools/run/progress.h"
+#include "tools/run/run_directory.h"
+#include "tools/run/train_run.h"
+
+namespace ito::tools {
+
+/// What printf would print of up to 239 characters.
+template <class... Args>
+std::string text_of(const char* format, Args... args) {
+  char text[240];
+  std::snprintf(text, sizeof text, format, args...);
+  return text;
+}
+
+/// One run from its start or checkpoint to its end. What is trained is up to the derived class.
+class RunLoop {
+ public:
+  TrainEnd run();
+
+ protected:
+  /// Opens the data set, and fills and checks what the configuration leaves to it.
+  explicit RunLoop(TrainJob job);
+  ~RunLoop() = default;
+
+  virtual sde::NetworkTrainer& trainer() = 0;
+  virtual sde::StepReport train_step() = 0;
+  /// Further figures of the steps in the loss window, by name, for the lines of metrics.
+  virtual std::vector<std::pair<const char*, double>> figures() const { return {}; }
+  /// What the averaged weights can do now: called at step 0, every sample_every steps, at the end.
+  virtual void show_results() = 0;
+
+  struct Batch {
+    Tensor images;  ///< on the run's device
+    std::vector<int64_t> classes;
+  };
+  Batch batch_at(int64_t step) const;
+
+  std::unique_ptr<nn::Network> make_network() const;
+  uint64_t seed() const { return static_cast<uint64_t>(config().train.seed); }
+  const Config& config() const { return job_.config; }
+  const data::Dataset& dataset() const { return *dataset_; }
+  const std::shared_ptr<const sde::Sde>& sde() const { return sde_; }
+  Device device() const { return job_.device; }
+  const RunDirectory& directory() const { return *directory_; }
+  Progress& progress() { return progress_; }
+
+ private:
+  void resolve();
+  void start();
+  void report_step(int64_t step, const sde::StepReport& report, double seconds, int64_t first);
+  void save();
+
+  TrainJob job_;
+  std::shared_ptr<const data::Dataset> dataset_;
+  std::shared_ptr<const sde::Sde> sde_;
+  data::BatchSource batches_;
+  std::optional<RunDirectory> directory_;  // made when everything else is known to fit
+  Progress progress_;
+  int64_t saved_step_ = -1;
+};
+
+}  // namespace ito::tools
