@@ -17,7 +17,7 @@ expect() {  # wanted exit code, wanted text of the output's last line, command..
   fi
 }
 
-expect 0 "2 passed, 0 failed, 0 unknown" "$runner" "$cases"
+expect 0 "3 passed, 0 failed, 0 unknown" "$runner" "$cases"
 expect 0 "1 passed, 0 failed, 0 unknown" "$runner" --filter '*_own_ncsnpp_*' "$cases"
 expect 2 "error[E201]" "$runner" --precision fp16 "$cases"
 expect 2 "error[E201]" "$runner"
@@ -33,6 +33,14 @@ expect 1 "0 passed, 0 failed, 1 unknown" "$runner" "$scratch"
 echo '{"category": ' >"$scratch/model_own_ddpmpp_vp.json"
 expect 3 "0 passed, 1 failed, 0 unknown" "$runner" "$scratch"
 rm "$scratch/model_own_ddpmpp_vp.json"
+
+# One sub-case of a layer file that is not known makes the file unknown.
+ln -s "$(realpath "$cases/layer_own.safetensors")" "$scratch/"
+echo '{"cases": {"AttnBlockpp_4": {"module": "layers.Whatever"}}}' >"$scratch/layer_own.json"
+expect 1 "0 passed, 0 failed, 1 unknown" "$runner" --filter 'layer_*' "$scratch"
+rm "$scratch/layer_own.json"
+expect 0 "1 passed, 0 failed, 0 unknown" "$runner" --filter 'layer_*' "$scratch"
+rm "$scratch/layer_own.safetensors"
 
 # A file that ends early is a failure, and the others still run.
 head -c 20000 "$cases/model_own_ncsnpp_ve.safetensors" >"$scratch/model_short.safetensors"

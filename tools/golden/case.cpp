@@ -3,6 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 namespace ito::golden {
 namespace {
@@ -26,7 +27,7 @@ Json description_of(const std::filesystem::path& file, const SafetensorsFile& ar
   }
   Json json = Json::object();
   for (const auto& [key, text] : arrays.metadata) {
-    const bool nested = key == "config" || key == "info" || key == "fp32_vs_fp64";
+    const bool nested = key == "config" || key == "info" || key == "cases" || key == "fp32_vs_fp64";
     json[key] = nested ? parse(text, file.string() + " (" + key + ")") : Json(text);
   }
   return json;
@@ -46,10 +47,11 @@ std::optional<SettingValue> setting_of(const Json& j) {
   return list;
 }
 
-void add_section(Settings& settings, const std::string& section, const Json& members) {
+/// Members as settings PREFIXkey.
+void add_members(Settings& settings, const std::string& prefix, const Json& members) {
   if (!members.is_object()) return;
   for (const auto& [key, value] : members.items()) {
-    if (auto setting = setting_of(value)) settings[section + "." + key] = std::move(*setting);
+    if (auto setting = setting_of(value)) settings[prefix + key] = std::move(*setting);
   }
 }
 
@@ -97,6 +99,39 @@ bool Case::flag(const std::string& key, bool fallback) const {
   return value ? *value : fallback;
 }
 
+std::vector<double> Case::numbers(const std::string& key,
+                                  const std::vector<double>& fallback) const {
+  const auto it = settings.find(key);
+  const auto* value =
+      it == settings.end() ? nullptr : std::get_if<std::vector<double>>(&it->second);
+  return value ? *value : fallback;
+}
+
+std::vector<std::string> sub_cases_of(const Case& c) {
+  std::set<std::string> names;
+  for (const auto& [name, options] : c.options) names.insert(name);
+  for (const auto& [array, tensor] : c.arrays.tensors) {
+    const size_t slash = array.find('/');
+    if (slash != std::string::npos) names.insert(array.substr(0, slash));
+  }
+  return {names.begin(), names.end()};
+}
+
+Case sub_case(const Case& c, const std::string& name) {
+  Case sub{.name = name, .category = c.category, .file = c.file / name};
+  const std::string prefix = name + "/";
+  for (const auto& [array, tensor] : c.arrays.tensors) {
+    if (array.starts_with(prefix)) {
+      sub.arrays.tensors.emplace_back(array.substr(prefix.size()), tensor);
+    }
+  }
+  for (const auto& [array, error] : c.reference_errors) {
+    if (array.starts_with(prefix)) sub.reference_errors[array.substr(prefix.size())] = error;
+  }
+  if (const auto it = c.options.find(name); it != c.options.end()) sub.settings = it->second;
+  return sub;
+}
+
 Case read_case(const std::filesystem::path& file) {
   Case c{.name = file.stem().string(), .file = file, .arrays = read_safetensors(file)};
   const Json json = description_of(file, c.arrays);
@@ -105,11 +140,13 @@ Case read_case(const std::filesystem::path& file) {
          "write or copy the file again");
   }
   c.category = member(json, "category", c.name.substr(0, c.name.find('_')));
-  add_section(c.settings, "info", json.value("info", Json::object()));
+  add_members(c.settings, "info.", json.value("info", Json::object()));
   const Json config = json.value("config", Json::object());
   for (const auto& [section, members] : config.items()) {
-    add_section(c.settings, section, members);
+    add_members(c.settings, section + ".", members);
   }
+  const Json cases = json.value("cases", Json::object());
+  for (const auto& [name, options] : cases.items()) add_members(c.options[name], "", options);
   const Json errors = json.value("fp32_vs_fp64", Json::object());
   for (const auto& [array, members] : errors.items()) {
     if (!members.is_object()) continue;

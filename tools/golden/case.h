@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "engine/core/settings.h"
 #include "engine/io/safetensors.h"
@@ -30,6 +31,8 @@ struct Case {
   /// "model.nf", "data.image_size", "optim.lr" from `config`; "info.N" from `info`.
   Settings settings;
   std::map<std::string, ReferenceError> reference_errors;
+  /// Layer files: the options of each sub-case, from `cases`.
+  std::map<std::string, Settings> options;
 
   bool has(const std::string& array) const { return arrays.contains(array); }
   const Tensor& at(const std::string& array) const { return arrays.at(array, file); }
@@ -40,7 +43,13 @@ struct Case {
   double number(const std::string& key, double fallback) const;
   std::string text(const std::string& key, const std::string& fallback) const;
   bool flag(const std::string& key, bool fallback) const;
+  std::vector<double> numbers(const std::string& key, const std::vector<double>& fallback) const;
 };
+
+/// Names of the sub-cases of a layer file: of its arrays NAME/ARRAY and of `cases`.
+std::vector<std::string> sub_cases_of(const Case& c);
+/// One of them as a case of its own, with its options as settings.
+Case sub_case(const Case& c, const std::string& name);
 
 /// Reads NAME.safetensors, and NAME.json beside it or else the metadata inside it. Values that no
 /// setting can hold (nested objects, null) are left out. Throws UserError (3xx).

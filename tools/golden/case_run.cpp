@@ -95,18 +95,24 @@ void CaseRun::compare(const std::string& name, const std::string& with,
   std::vector<double> difference(ours.size());
   std::ranges::transform(ours, theirs, difference.begin(), std::minus());
   const double size = norm(theirs);
-  record(name, norm(difference) / (size > 0 ? size : 1), limit);
+  record(name, norm(difference) / (size > 0 ? size : 1), limit, golden_.relative_error(name));
 }
 
-void CaseRun::record(const std::string& name, double error, double limit) {
+void CaseRun::record(const std::string& name, double error, double limit, double reference) {
   seen_.insert(name);
   if (std::isnan(error)) error = std::numeric_limits<double>::infinity();
-  errors_.push_back({name, error, limit});
+  errors_.push_back({name, error, limit, reference});
 }
 
-void CaseRun::check_complete() const {
+void CaseRun::adopt(const CaseRun& sub) {
+  for (const ArrayError& e : sub.errors()) {
+    record(sub.golden().name + "/" + e.name, e.error, e.limit, e.reference);
+  }
+}
+
+void CaseRun::check_complete(const std::string& prefix) const {
   for (const auto& [name, tensor] : golden_.arrays.tensors) {
-    if (is_result(name) && !seen_.contains(name)) throw Unknown("array:" + name);
+    if (is_result(name) && !seen_.contains(name)) throw Unknown("array:" + prefix + name);
   }
 }
 

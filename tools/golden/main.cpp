@@ -65,8 +65,13 @@ void run_case(CaseRun& run) {
     const char* category;
     void (*run)(CaseRun&);
   };
-  constexpr Kind kKinds[] = {
-      {"model", run_model}, {"sde", run_sde}, {"loss", run_loss}, {"train", run_train}};
+  constexpr Kind kKinds[] = {{"model", run_model},
+                             {"layer", run_layer},
+                             {"sde", run_sde},
+                             {"loss", run_loss},
+                             {"train", run_train},
+                             {"ode_sampler", run_ode},
+                             {"likelihood", run_likelihood}};
   const std::string& category = run.golden().category;
   const auto* kind = std::ranges::find(kKinds, category, &Kind::category);
   if (kind == std::end(kKinds)) throw Unknown("kind:" + category);
@@ -89,7 +94,9 @@ void judge(const CaseRun& run, const Options& o, Totals& totals) {
   ++(good ? totals.passed : totals.failed);
   if (!o.verbose) return;
   for (const ArrayError& e : run.errors()) {
-    std::printf("  %s err=%.3g limit=%.3g\n", escaped(e.name).c_str(), e.error, e.limit);
+    std::printf("  %s err=%.3g limit=%.3g", escaped(e.name).c_str(), e.error, e.limit);
+    if (e.reference > 0) std::printf(" reference=%.3g", e.reference);
+    std::printf("\n");
   }
 }
 
@@ -136,7 +143,8 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--filter", o.filters, "only cases whose name fits one of these patterns (*, ?)")
       ->allow_extra_args(false);
-  app.add_flag("--verbose", o.verbose, "list every array");
+  app.add_flag("--verbose", o.verbose,
+               "list every array, with the reference's own error in fp32 where it is known");
   app.add_option("DIR", o.folder, "folder with NAME.safetensors (and NAME.json)")->required();
   try {
     app.parse(argc, argv);

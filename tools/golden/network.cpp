@@ -20,25 +20,6 @@ std::string sde_section(const CaseRun& run) {
   return run.golden().settings.contains("info.N") ? "info." : "model.";
 }
 
-struct Gradient {
-  std::string name;
-  Tensor value;  ///< undefined where the objective does not depend on the parameter
-  nn::ReferenceLayout layout;
-};
-
-std::vector<Gradient> gradients_of(nn::Network& network, const Tensor& objective) {
-  std::vector<Gradient> list;
-  Tensors wrt;
-  for (const nn::Parameter& p : nn::parameters_of(network)) {
-    if (p.training == nn::Training::frozen) continue;
-    list.push_back({"grad." + p.reference_name, {}, p.layout});
-    wrt.push_back(*p.value);
-  }
-  const Tensors values = grad(objective, wrt, {.keep_graph = true, .allow_unused = true});
-  for (size_t i = 0; i < list.size(); ++i) list[i].value = values[i];
-  return list;
-}
-
 /// Root mean square over all elements of those stored gradients that are not zero in theory.
 double typical_gradient(const Case& golden) {
   double sum = 0, count = 0;
@@ -100,34 +81,52 @@ std::unique_ptr<nn::Network> make_network(const CaseRun& run) {
   return network;
 }
 
-void track_parameters(nn::Network& network) {
-  for (const nn::Parameter& p : nn::parameters_of(network)) {
+void track_parameters(const std::vector<nn::Parameter>& parameters) {
+  for (const nn::Parameter& p : parameters) {
     if (p.training == nn::Training::trained) p.value->set_requires_grad();
+  }
+}
+
+void expect_loss(CaseRun& run, const Tensor& loss, const Tensor& y, const Tensor& v) {
+  const double theirs = run.golden().at("loss").item();
+  const double rounding = run.mode().precision == Precision::bf16 ? 5e-3 : 1e-5;
+  const double factors = rounding * norm(values(y)) * norm(values(v)) / std::abs(theirs);
+  run.expect("loss", {loss.item()}, std::max(2e-4, factors));
+}
+
+void expect_gradient(CaseRun& run, const std::string& name, const Tensor& ours, double limit) {
+  const Case& c = run.golden();
+  if (!c.has(name)) {
+    // The reference has no gradient here: neither may we.
+    if (ours && norm(values(ours)) > 0) run.record(name, norm(values(ours)), 0);
+  } else if (!ours) {
+    run.record(name, std::numeric_limits<double>::infinity(), limit);
+  } else if (c.zero_in_theory(name)) {
+    const bool coarse = run.mode().precision == Precision::bf16;
+    run.record(name, rms(ours) / typical_gradient(c), coarse ? 5e-2 : kZeroGradientLimit);
+  } else {
+    run.expect(name, ours, limit);
+  }
+}
+
+void expect_gradients(CaseRun& run, const std::vector<nn::Parameter>& parameters,
+                      const Tensor& objective, double limit) {
+  std::vector<nn::Parameter> trained = parameters;
+  std::erase_if(trained, [](const auto& p) { return p.training == nn::Training::frozen; });
+  if (trained.empty()) return;
+  Tensors wrt;
+  for (const nn::Parameter& p : trained) wrt.push_back(*p.value);
+  const Tensors gradients = grad(objective, wrt, {.keep_graph = true, .allow_unused = true});
+  for (size_t i = 0; i < trained.size(); ++i) {
+    const Tensor& g = gradients[i];
+    expect_gradient(run, "grad." + trained[i].reference_name,
+                    g ? nn::to_reference(g, trained[i].layout) : Tensor(), limit);
   }
 }
 
 void expect_gradients(CaseRun& run, nn::Network& network, const Tensor& objective,
                       const Tensor& x) {
-  const Case& c = run.golden();
-  const double typical = typical_gradient(c);
-  for (const Gradient& g : gradients_of(network, objective)) {
-    if (!c.has(g.name)) {
-      // The reference has no gradient here: neither may we.
-      if (g.value && norm(values(g.value)) > 0) run.record(g.name, norm(values(g.value)), 0);
-      continue;
-    }
-    if (!g.value) {
-      run.record(g.name, std::numeric_limits<double>::infinity(), kGradientLimit);
-      continue;
-    }
-    const Tensor theirs_layout = nn::to_reference(g.value, g.layout);
-    if (c.zero_in_theory(g.name)) {
-      const bool coarse = run.mode().precision == Precision::bf16;
-      run.record(g.name, rms(theirs_layout) / typical, coarse ? 5e-2 : kZeroGradientLimit);
-    } else {
-      run.expect(g.name, theirs_layout, kGradientLimit);
-    }
-  }
+  expect_gradients(run, nn::parameters_of(network), objective, kGradientLimit);
   if (x) run.expect_image("grad_input.x", grad(objective, {x})[0], kGradientLimit);
 }
 

@@ -32,7 +32,7 @@ std::vector<sde::NoiseLevel> levels_of_batch(const CaseRun& run, const sde::Sde&
 void run_loss(CaseRun& run) {
   const Case& c = run.golden();
   const auto network = make_network(run);
-  track_parameters(*network);
+  track_parameters(nn::parameters_of(*network));
   const auto sde = make_sde(run);
   const auto recorded = [&](const Tensor& x, const Tensor& labels) {
     const Tensor y = network->forward(x, labels);

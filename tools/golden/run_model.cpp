@@ -1,7 +1,4 @@
 // Cases model_*: a network's output, its score, a scalar of it, and all gradients.
-#include <algorithm>
-#include <cmath>
-
 #include "engine/autograd/autograd.h"
 #include "kernels/binary/op.h"
 #include "kernels/reduce/op.h"
@@ -26,14 +23,6 @@ void expect_score(CaseRun& run, const nn::Network& network, const Tensor& x) {
   run.expect_image("output.score", score(x, t), kOutputLimit);
 }
 
-/// The sum of y * v cancels: its error is measured against the size of the factors, too.
-void expect_loss(CaseRun& run, const Tensor& loss, const Tensor& y, const Tensor& v) {
-  const double theirs = run.golden().at("loss").item();
-  const double rounding = run.mode().precision == Precision::bf16 ? 5e-3 : 1e-5;
-  const double factors = rounding * norm(values(y)) * norm(values(v)) / std::abs(theirs);
-  run.expect("loss", {loss.item()}, std::max(2e-4, factors));
-}
-
 }  // namespace
 
 void run_model(CaseRun& run) {
@@ -41,7 +30,7 @@ void run_model(CaseRun& run) {
   const Tensor v = run.image("input.v"), labels = run.input("input.labels");
   Tensor x = run.image("input.x");
   if (run.golden().has("output.score")) expect_score(run, *network, x);
-  track_parameters(*network);
+  track_parameters(nn::parameters_of(*network));
   x.set_requires_grad();
   const Tensor y = network->forward(x, labels);
   run.expect_image("output.y", y, kOutputLimit);

@@ -32,15 +32,54 @@ sde::OptimConfig optimizer_of(const Case& c) {
   return optim;
 }
 
+/// dsm, smld or ddpm: `info.loss`, or what continuous or discrete training means for the SDE.
+sde::ObjectiveConfig objective_of(const Case& c, const sde::Sde& sde) {
+  const bool continuous = c.flag("info.continuous", c.flag("training.continuous", true));
+  const std::string discrete = sde.name() == "ve" ? "smld" : "ddpm";
+  sde::ObjectiveConfig objective;
+  objective.kind = c.text("info.loss", continuous ? "dsm" : discrete);
+  objective.continuous = objective.kind == "dsm";
+  objective.reduce_mean = c.flag("info.reduce_mean", false);
+  objective.likelihood_weighting = c.flag("info.likelihood_weighting", false);
+  return objective;
+}
+
 sde::Trainer trainer_of(const CaseRun& run, int batch) {
   const Case& c = run.golden();
-  if (!c.flag("training.continuous", true)) throw Unknown("training:discrete");
-  if (run.mode().precision != Precision::fp32) throw Unknown("training:not-fp32");
-  const sde::ObjectiveConfig objective{
-      .reduce_mean = c.flag("info.reduce_mean", false),
-      .likelihood_weighting = c.flag("info.likelihood_weighting", false)};
-  return sde::Trainer(make_network(run), make_sde(run), objective, optimizer_of(c),
+  if (run.mode().precision == Precision::bf16) throw Unknown("training:bf16");
+  const auto sde = make_sde(run);
+  return sde::Trainer(make_network(run), sde, objective_of(c, *sde), optimizer_of(c),
                       {.batch = batch}, levels_of(run));
+}
+
+/// Times or noise level indices, one per image.
+struct Draws {
+  enum class Kind : uint8_t { times, indices };
+  std::string name;
+  Kind kind = Kind::times;
+};
+
+/// `prefix` is "input." or "input.eval_".
+Draws draws_of(const Case& c, const std::string& prefix) {
+  for (const char* name : {"labels_drawn", "labels"}) {
+    if (c.has(prefix + name)) return {prefix + name, Draws::Kind::indices};
+  }
+  if (c.has(prefix + "t")) return {prefix + "t", Draws::Kind::times};
+  throw Unknown("no-array:" + prefix + "t");
+}
+
+/// The draws of images [first, first + batch), with their noise.
+sde::RecordedDraws recorded(const CaseRun& run, const Draws& draws, int64_t first, int64_t batch,
+                            Tensor z) {
+  const std::vector<double> all = values(run.golden().at(draws.name));
+  const auto begin = all.begin() + first, end = begin + batch;
+  sde::RecordedDraws list{.z = std::move(z)};
+  if (draws.kind == Draws::Kind::times) {
+    list.t.assign(begin, end);
+  } else {
+    list.index.assign(begin, end);
+  }
+  return list;
 }
 
 /// Entry `i` of a stack [steps, N, C, H, W] of batches, as [N, H, W, C].
@@ -67,16 +106,15 @@ void expect_parameters(CaseRun& run, const std::string& prefix, nn::Network& net
 
 void run_train(CaseRun& run) {
   const Case& c = run.golden();
-  const Tensor& times = c.at("input.t");  // [steps, N]
-  const int64_t steps = times.size(0), batch = times.size(1);
+  const Shape& stack = c.at("input.batches").shape();  // [steps, N, C, H, W]
+  const int64_t steps = stack[0], batch = stack[1];
+  const Draws draws = draws_of(c, "input."), eval_draws = draws_of(c, "input.eval_");
   sde::Trainer trainer = trainer_of(run, static_cast<int>(batch));
-  const std::vector<double> t = values(times);
   std::vector<double> losses, norms, rates;
   for (int64_t i = 0; i < steps; ++i) {
     const sde::StepReport report =
         trainer.step(batch_of(run, "input.batches", i),
-                     {.t = {t.begin() + i * batch, t.begin() + (i + 1) * batch},
-                      .z = batch_of(run, "input.z", i)});
+                     recorded(run, draws, i * batch, batch, batch_of(run, "input.z", i)));
     losses.push_back(report.loss);
     norms.push_back(report.grad_norm);
     rates.push_back(report.lr);
@@ -89,7 +127,7 @@ void run_train(CaseRun& run) {
   expect_parameters(run, "ema.", trainer.ema_network());
   const double evaluated =
       trainer.evaluate(batch_of(run, "input.batches", 0), 0,
-                       {.t = values(c.at("input.eval_t")), .z = run.image("input.eval_z")});
+                       recorded(run, eval_draws, 0, batch, run.image("input.eval_z")));
   run.expect("output.eval_loss_ema", {evaluated}, step_limit(run, "output.eval_loss_ema"));
 }
 

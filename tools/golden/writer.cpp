@@ -2,22 +2,18 @@
 // running the library in fp64. They hold what the library computed when it agreed with the
 // reference implementation; names of arrays and metadata are those of the reference's files, and
 // results are stored in fp64.
-#include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "engine/autograd/autograd.h"
 #include "engine/io/settings_json.h"
 #include "kernels/binary/op.h"
 #include "kernels/cast/op.h"
-#include "kernels/permute/op.h"
 #include "kernels/reduce/op.h"
-#include "kernels/unary/op.h"
-#include "models/init.h"
 #include "models/make.h"
 #include "sde/config.h"
 #include "sde/score.h"
 #include "tools/golden/case_run.h"
+#include "tools/golden/case_writer.h"
 
 namespace ito::golden {
 namespace {
@@ -52,19 +48,6 @@ Recipe ncsnpp() {
   return {"model_own_ncsnpp_ve", "ve", m, {.image_size = 6, .channels = 1, .centered = false}};
 }
 
-/// No parameter is zero or one, so that every branch counts. Values are those of an f32 file.
-void draw_parameters(nn::Network& network, nn::Init& init) {
-  const NoGradScope off;
-  for (const nn::Parameter& p : nn::parameters_of(network)) {
-    if (p.training == nn::Training::frozen) continue;
-    const Shape& shape = p.value->shape();
-    const double fan_in = static_cast<double>(shape.numel()) / static_cast<double>(shape[0]);
-    const bool gain = p.name.find("norm") != std::string::npos && p.name.ends_with(".weight");
-    const Tensor noise = init.normal(shape, shape.rank() == 1 ? 0.3 : 1 / std::sqrt(fan_in));
-    p.value->copy_from(gain ? noise + 1.0 : noise);
-  }
-}
-
 std::string config_of(const Recipe& r) {
   nn::ModelConfig model = r.model;
   nn::ImageConfig image = r.image;
@@ -80,50 +63,12 @@ std::string config_of(const Recipe& r) {
   return settings_to_json(settings);
 }
 
-class Writer {
- public:
-  void add(const std::string& name, const Tensor& tensor) {
-    arrays_.emplace_back(name, tensor.detach());
-  }
-  /// An image [N, H, W, C].
-  void add_image(const std::string& name, const Tensor& tensor) {
-    const NoGradScope off;
-    add(name, ops::permute(tensor.detach(), {0, 3, 1, 2}));
-  }
-  void zero_in_theory(const std::string& name) { zero_[name]["exactly_zero_in_theory"] = true; }
-  void write(const std::filesystem::path& folder, const Recipe& r) const {
-    write_safetensors(folder / (r.name + ".safetensors"), arrays_,
-                      {{"case", r.name},
-                       {"category", "model"},
-                       {"config", config_of(r)},
-                       {"info", settings_to_json({{"sde", r.sde}})},
-                       {"fp32_vs_fp64", zero_.dump()}});
-  }
-
- private:
-  std::vector<std::pair<std::string, Tensor>> arrays_;
-  nlohmann::json zero_ = nlohmann::json::object();
-};
-
-void write_gradients(Writer& writer, nn::Network& network, const Tensor& loss, const Tensor& x) {
-  for (const nn::Parameter& p : nn::parameters_of(network)) {
-    if (p.training == nn::Training::frozen) continue;
-    const std::string name = "grad." + p.reference_name;
-    const Tensor g = grad(loss, {*p.value}, {.keep_graph = true})[0];
-    writer.add(name, nn::to_reference(g, p.layout));
-    if (p.reference_name.ends_with("NIN_1.b")) writer.zero_in_theory(name);
-  }
-  writer.add_image("grad_input.x", grad(loss, {x})[0]);
-}
-
 void write_case(const Recipe& r, const std::filesystem::path& folder) {
   nn::Init init(1);
   const auto network = nn::make_network(r.model, r.image, 0);
-  draw_parameters(*network, init);
-  Writer writer;
-  for (const nn::Parameter& p : nn::parameters_of(*network)) {
-    writer.add(p.reference_name, nn::to_reference(*p.value, p.layout));
-  }
+  draw_parameters(nn::parameters_of(*network), init);
+  CaseWriter writer;
+  writer.add_parameters(nn::parameters_of(*network));
   const Shape shape{2, r.image.image_size, r.image.image_size, r.image.channels};
   const Tensor x32 = init.normal(shape, 1), v32 = init.normal(shape, 1);
   const Tensor t32 = Tensor::from(std::vector<float>{0.7f, 0.125f}, {2});
@@ -144,14 +89,16 @@ void write_case(const Recipe& r, const std::filesystem::path& folder) {
   const auto score = sde::make_score(
       [&](const Tensor& xt, const Tensor& told) { return network->forward(xt, told); }, sde, {});
   writer.add_image("output.score", score(x, t));
-  track_parameters(*network);
+  track_parameters(nn::parameters_of(*network));
   x.set_requires_grad();
   const Tensor y = network->forward(x, ops::cast(labels32, DType::f64));
   const Tensor loss = ops::sum(y * ops::cast(v32, DType::f64));
   writer.add_image("output.y", y);
   writer.add("loss", loss);
-  write_gradients(writer, *network, loss, x);
-  writer.write(folder, r);
+  writer.add_gradients(nn::parameters_of(*network), loss);
+  writer.add_image("grad_input.x", grad(loss, {x})[0]);
+  writer.write(folder, r.name, "model",
+               {{"config", config_of(r)}, {"info", settings_to_json({{"sde", r.sde}})}});
 }
 
 }  // namespace
@@ -165,6 +112,7 @@ int main(int argc, char** argv) {
   try {
     ito::golden::write_case(ito::golden::ddpmpp(), argv[1]);
     ito::golden::write_case(ito::golden::ncsnpp(), argv[1]);
+    ito::golden::write_layers(argv[1]);
     return 0;
   } catch (const ito::UserError& e) {
     std::fprintf(stderr, "error[E%d] %s\n", static_cast<int>(e.code()), e.what());
