@@ -29,6 +29,11 @@ struct CheckpointInfo {
 CheckpointInfo load_checkpoint(nn::Network& network, const std::filesystem::path& file,
                                CheckpointWeights weights);
 
+/// Fills `network` from a safetensors file without a configuration: tensors in our names and
+/// layouts, or in the reference's, with or without "module." and `sigmas`; those names count of
+/// which the file has more. As strict as above.
+CheckpointInfo load_plain_tensors(nn::Network& network, const std::filesystem::path& file);
+
 /// Throws UserError(file_mismatch) if the noise levels of the checkpoint are not those of `sde`:
 /// their number, and for the VE SDE the smallest and the largest.
 void check_noise_levels(const CheckpointInfo& info, const sde::SdeConfig& sde,
