@@ -48,6 +48,8 @@ void ModelConfig::fields(Fields& f) {
   f.add("ch_mult", &ch_mult, "channels of each level, in multiples of nf");
   f.add("num_res_blocks", &num_res_blocks, "residual blocks per level; mlp: hidden layers");
   f.add("attn_resolutions", &attn_resolutions, "image sizes with attention after the blocks");
+  f.add("up_attention", &up_attention,
+        "on the way up: after the last block of a level, or after every block: last, every");
   f.add("dropout", &dropout, "rate in [0, 1), in training only");
   f.add("resamp_with_conv", &resamp_with_conv, "ddpm blocks: convolution in the resampling");
   f.add("conditional", &conditional, "the network is told the noise level");
@@ -105,6 +107,7 @@ void ModelConfig::validate() const {
   check_choice(progressive, "progressive", {"none", "output_skip", "residual"});
   check_choice(progressive_input, "progressive_input", {"none", "input_skip", "residual"});
   check_choice(progressive_combine, "progressive_combine", {"sum", "cat"});
+  check_choice(up_attention, "up_attention", {"last", "every"});
   check_choice(embedding_type, "embedding_type", {"positional", "fourier"});
   check_choice(nonlinearity, "nonlinearity", {"swish", "elu", "relu", "lrelu"});
   if (name == "wideresnet") check_classifier(*this);

@@ -18,6 +18,8 @@ struct ModelConfig {
   std::vector<int> ch_mult = {1, 2, 2, 2};   ///< channels of each level, in multiples of nf
   int num_res_blocks = 4;                    ///< residual blocks per level
   std::vector<int> attn_resolutions = {16};  ///< attention after the blocks at these image sizes
+  std::string up_attention = "last";  ///< on the way up: after the last block of a level (Song et
+                                      ///< al.), or after every block (Ho et al.)
   double dropout = 0.1;
   bool resamp_with_conv = true;  ///< ddpm blocks: convolution in the up- and downsampling
   bool conditional = true;       ///< false: no noise label enters the network

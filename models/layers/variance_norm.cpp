@@ -17,8 +17,7 @@ Tensor mean_over_pixels(const Tensor& x) {
 }  // namespace
 
 VarianceNorm::VarianceNorm(Init& init, int channels) {
-  alpha = init.normal({channels}, 0.02);
-  for (float& value : alpha.span<float>()) value += 1;
+  alpha = init.normal({channels}, 0.02, 1);
 }
 
 Tensor VarianceNorm::operator()(const Tensor& x) const {

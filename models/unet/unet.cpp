@@ -55,6 +55,11 @@ Tensor run_part(const Tensors& inputs, const BlockContext& context, Part part) {
 
 }  // namespace
 
+Tensor AttendingBlock::operator()(const Tensor& x, const BlockContext& context) const {
+  const Tensor y = block(x, context);
+  return attention ? (*attention)(y) : y;
+}
+
 UNet::UNet(const ModelConfig& model, const ImageConfig& image, Init init)
     : model_(with_ddpm_options(model)), image_(image), style_(style_of(model_)) {
   model_.validate();
@@ -109,7 +114,7 @@ void UNet::build_down(Init& init) {
     DownLevel level;
     const int resolution = image_.image_size >> l;
     for (int b = 0; b < model_.num_res_blocks; ++b) {
-      DownLevel::Block block{make_block(init, channels, channels_at(l)), {}};
+      AttendingBlock block{make_block(init, channels, channels_at(l)), {}};
       channels = channels_at(l);
       if (attends(resolution)) block.attention = make_attention(init, channels);
       level.blocks.push_back(std::move(block));
@@ -134,12 +139,15 @@ void UNet::build_up(Init& init) {
   int channels = skip_channels_.back(), pyramid_channels = 0;
   for (size_t l = model_.ch_mult.size(); l-- > 0;) {
     UpLevel level;
+    const bool attending = attends(image_.image_size >> l);
     for (int b = 0; b <= model_.num_res_blocks; ++b) {
-      level.blocks.push_back(make_block(init, channels + skip_channels_.back(), channels_at(l)));
+      AttendingBlock block{make_block(init, channels + skip_channels_.back(), channels_at(l)), {}};
       skip_channels_.pop_back();
       channels = channels_at(l);
+      const bool here = b == model_.num_res_blocks || model_.up_attention == "every";
+      if (attending && here) block.attention = make_attention(init, channels);
+      level.blocks.push_back(std::move(block));
     }
-    if (attends(image_.image_size >> l)) level.attention = make_attention(init, channels);
     const bool lowest = l + 1 == model_.ch_mult.size();
     if (model_.progressive == "output_skip" || (model_.progressive == "residual" && lowest)) {
       const bool skip = model_.progressive == "output_skip";
@@ -180,11 +188,9 @@ Tensor UNet::forward(const Tensor& x, const Tensor& labels, const ForwardOptions
 
 Tensor UNet::run_down(const DownLevel& level, Tensor h, DownPass& pass,
                       const BlockContext& context) const {
-  for (const DownLevel::Block& b : level.blocks) {
-    h = run_part({h, context.embedding}, context, [b](const Tensors& in, const BlockContext& c) {
-      const Tensor y = b.block(in[0], c);
-      return b.attention ? (*b.attention)(y) : y;
-    });
+  for (const AttendingBlock& b : level.blocks) {
+    h = run_part({h, context.embedding}, context,
+                 [b](const Tensors& in, const BlockContext& c) { return b(in[0], c); });
     pass.skips.push_back(h);
   }
   if (!level.down) return h;
@@ -206,18 +212,12 @@ Tensor UNet::run_down(const DownLevel& level, Tensor h, DownPass& pass,
 
 Tensor UNet::run_up(const UpLevel& level, Tensor h, DownPass& pass, Tensor& output,
                     const BlockContext& context) const {
-  for (const ResBlock& block : level.blocks) {
+  for (const AttendingBlock& block : level.blocks) {
     h = run_part({h, pass.skips.back(), context.embedding}, context,
                  [block](const Tensors& in, const BlockContext& c) {
                    return block(ops::concat({in[0], in[1]}, -1), c);
                  });
     pass.skips.pop_back();
-  }
-  if (level.attention) {
-    h = run_part({h, context.embedding}, context,
-                 [attention = *level.attention](const Tensors& in, const BlockContext&) {
-                   return attention(in[0]);
-                 });
   }
   if (level.pyramid_conv) {
     const Tensor p =

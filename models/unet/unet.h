@@ -11,21 +11,23 @@
 
 namespace ito::nn {
 
-/// Blocks of one resolution. A block is followed by attention where the resolution asks for it.
+/// A residual block, followed by attention where the resolution asks for it.
+struct AttendingBlock {
+  ResBlock block;
+  std::optional<AttentionBlock> attention;
+  Tensor operator()(const Tensor& x, const BlockContext& context) const;
+};
+
+/// Blocks of one resolution.
 struct DownLevel {
-  struct Block {
-    ResBlock block;
-    std::optional<AttentionBlock> attention;
-  };
-  std::vector<Block> blocks;
+  std::vector<AttendingBlock> blocks;
   std::optional<std::variant<ResBlock, Resample>> down;  ///< to the next level
   std::optional<Resample> pyramid;                       ///< input pyramid, residual
   std::optional<Conv2d> combine;                         ///< input pyramid, input_skip: 1 x 1
 };
 
 struct UpLevel {
-  std::vector<ResBlock> blocks;
-  std::optional<AttentionBlock> attention;
+  std::vector<AttendingBlock> blocks;     ///< with attention after the last, or after every one
   std::optional<GroupNorm> pyramid_norm;  ///< output pyramid
   std::optional<Conv2d> pyramid_conv;
   std::optional<Resample> pyramid;                     ///< output pyramid, residual

@@ -33,10 +33,13 @@ void list_down(ParameterList& list, Modules& modules, DownLevel& level) {
 }
 
 void list_up(ParameterList& list, Modules& modules, UpLevel& level) {
+  const bool every = level.blocks.front().attention && level.blocks.size() > 1;
   for (size_t b = 0; b < level.blocks.size(); ++b) {
-    list.part("block." + std::to_string(b), modules.next(), level.blocks[b]);
+    const std::string at = std::to_string(b);
+    list.part("block." + at, modules.next(), level.blocks[b].block);
+    if (!level.blocks[b].attention) continue;
+    list.part(every ? "attention." + at : "attention", modules.next(), *level.blocks[b].attention);
   }
-  if (level.attention) list.part("attention", modules.next(), *level.attention);
   if (level.pyramid_norm) list.part("pyramid_norm", modules.next(), *level.pyramid_norm);
   if (level.pyramid_conv) list.part("pyramid_conv", modules.next(), *level.pyramid_conv);
   if (level.pyramid) list.part("pyramid", modules.next(), *level.pyramid);

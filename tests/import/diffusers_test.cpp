@@ -114,7 +114,7 @@ class Diffusers : public test::TempFolder {
 constexpr double kLimit = 1e-5;
 
 TEST_F(Diffusers, OutputOfDdpm) {
-  for (const char* name : {"ddpm", "ddpm_flipped"}) {
+  for (const char* name : {"ddpm", "ddpm_flipped", "ddpm_attention"}) {
     SCOPED_TRACE(name);
     write_folder(name);
     EXPECT_LT(error_of(folder()), kLimit);
@@ -156,11 +156,6 @@ TEST_F(Diffusers, FilesOfPyTorch) {
     write_folder(name);
     EXPECT_LT(error_of(files / ("diffusers_" + std::string(name))), kLimit);
   }
-}
-
-TEST_F(Diffusers, AttentionInEveryUpBlock) {
-  write_folder("ddpm_attention");
-  refused(ErrorCode::file_unknown, {"config.json", "up_block_types has AttnUpBlock2D"});
 }
 
 TEST_F(Diffusers, TensorsThatDoNotFit) {

@@ -40,6 +40,7 @@ class Path {
   }
   std::string rest() const { return std::string(rest_); }
   bool starts_with(std::string_view text) const { return rest_.starts_with(text); }
+  bool starts_with_digit() const { return !rest_.empty() && rest_[0] >= '0' && rest_[0] <= '9'; }
 
  private:
   std::string_view rest_;
@@ -55,14 +56,15 @@ std::string renamed(const Names (&table)[N], Path path) {
 }
 
 /// What follows "down.L." or "up.L.", by the name of the level in diffusers.
-std::string level_name(const std::string& base, bool down, bool highest, Path path) {
+std::string level_name(const std::string& base, bool highest, Path path) {
   const std::string part = path.next();
   if (part == "block") {
     const std::string index = path.next();
     return base + "resnets." + index + "." + renamed(kResBlock, path);
   }
   if (part == "attention") {
-    const std::string index = down ? path.next() : "0";
+    const bool indexed = path.starts_with_digit();
+    const std::string index = indexed ? path.next() : "0";
     return base + "attentions." + index + "." + renamed(kAttention, path);
   }
   if (part == "down" || part == "up") {
@@ -189,12 +191,12 @@ std::string diffusers_name(std::string_view ours, int levels) {
     return (layer == "norm" ? "conv_norm_out." : "conv_out.") + path.rest();
   }
   if (part == "middle") {
-    return level_name("mid_block.", path.starts_with("block"), false, path);
+    return level_name("mid_block.", false, path);
   }
   const int level = std::stoi(path.next());
   const bool down = part == "down";
   const std::string index = std::to_string(down ? level : levels - 1 - level);
-  return level_name(part + "_blocks." + index + ".", down, level == 0, path);
+  return level_name(part + "_blocks." + index + ".", level == 0, path);
 }
 
 int64_t DiffusersFolder::load(nn::Network& network) const {

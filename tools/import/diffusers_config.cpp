@@ -93,11 +93,6 @@ std::vector<bool> attention_levels(const JsonObject& config, Kind kind, size_t l
   for (size_t l = 0; l < levels; ++l) {
     list.push_back(attends(config, "down_block_types", down[l], kind, "Down"));
     const bool up_attends = attends(config, "up_block_types", up[l], kind, "Up");
-    if (up_attends && kind == Kind::ddpm) {
-      refuse(config,
-             "up_block_types has AttnUpBlock2D with attention after each of its blocks, our "
-             "networks have it after the last one");
-    }
     if (up_attends != list.back()) {
       refuse(config, "up_block_types has " + up[l] + " at the resolution of " + down[l] +
                          ", our networks have attention in both or in none");
@@ -211,6 +206,7 @@ Settings model_settings(const JsonObject& config) {
   s["model.ch_mult"] = multiples;
   s["model.num_res_blocks"] = int64_t{config.integer("layers_per_block", 1, 64, 2)};
   s["model.attn_resolutions"] = resolutions;
+  s["model.up_attention"] = std::string(kind == Kind::ddpm ? "every" : "last");
   s["model.dropout"] = config.number("dropout", 0);
   s["model.conditional"] = true;
   s["model.nonlinearity"] = std::string("swish");

@@ -1,0 +1,29 @@
+// Energy-based scores: s = -grad E, the gradient of a scalar, so that its field has no curl.
+#pragma once
+
+#include "models/network.h"
+
+namespace ito::nn {
+
+/// Any network f as an energy E(x) = |x - f(x, label)|^2 / 2 >= 0 (as in Salimans and Ho 2021,
+/// "Should EBMs model the energy or the score?"), and as a score network whose output is
+/// -dE/dx = -(x - f) + (df/dx)'(x - f). Training it differentiates f twice.
+class EnergyNetwork final : public Network {
+ public:
+  explicit EnergyNetwork(std::unique_ptr<Network> inner) : inner_(std::move(inner)) {}
+
+  /// E of each sample [N]; x [N, ...], labels [N].
+  Tensor energy(const Tensor& x, const Tensor& labels, const ForwardOptions& options = {}) const;
+  /// -dE/dx, like x.
+  Tensor forward(const Tensor& x, const Tensor& labels,
+                 const ForwardOptions& options) const override;
+  void list(ParameterList& list) override { inner_->list(list); }
+  std::unique_ptr<Network> clone() const override {
+    return std::make_unique<EnergyNetwork>(inner_->clone());
+  }
+
+ private:
+  std::unique_ptr<Network> inner_;
+};
+
+}  // namespace ito::nn
