@@ -45,7 +45,7 @@ struct TrainConfig {
   std::string math = "exact";
   int log_every = 50;        ///< steps per line of metrics
   int save_every = 10000;    ///< steps per checkpoint
-  int sample_every = 50000;  ///< steps per grid of samples; one is made at step 0, too. Of a
+  int sample_every = 50000;  ///< steps per grid of samples, 0: none; one at step 0, too. Of a
                              ///< classifier: steps per report of its accuracy
   int keep = 3;              ///< checkpoints kept
 

@@ -8,19 +8,12 @@
 #include "engine/core/check.h"
 #include "tools/ito/commands.h"
 #include "tools/run/estimate.h"
+#include "tools/run/progress.h"
 
 namespace ito::tools {
 namespace {
 
 constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
-
-std::string bytes_text(int64_t bytes) {
-  char text[32];
-  const auto b = static_cast<double>(bytes);
-  std::snprintf(text, sizeof text, b < kGiB ? "%.1f MiB" : "%.2f GiB",
-                b < kGiB ? b / kMiB : b / kGiB);
-  return text;
-}
 
 std::string images_text(int64_t images) {
   return std::to_string(images) + (images == 1 ? " image" : " images");

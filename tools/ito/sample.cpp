@@ -109,7 +109,8 @@ int run_sample(const SampleOptions& o) {
                                    seeds.begin() + std::min<std::ptrdiff_t>(8, std::ssize(seeds)));
     data::write_png(o.trajectory, trajectory_picture(job, few, 9));
   }
-  progress.line(std::to_string(seeds.size()) + " samples in " + duration_text(seconds));
+  progress.line(std::to_string(seeds.size()) + " samples in " + duration_text(seconds) + ", " +
+                peak_memory_text(device));
   std::printf("checksum %s\n", checksum_text(x).c_str());
   return 0;
 }

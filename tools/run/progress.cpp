@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "engine/core/allocator.h"
+
 namespace ito::tools {
 
 Progress::Progress() : terminal_(isatty(STDERR_FILENO) != 0) {}
@@ -41,6 +43,20 @@ std::string duration_text(double seconds) {
     std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
   }
   return text;
+}
+
+std::string bytes_text(int64_t bytes) {
+  constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+  const auto b = static_cast<double>(bytes);
+  char text[32];
+  std::snprintf(text, sizeof text, b < kGiB ? "%.1f MiB" : "%.2f GiB",
+                b / (b < kGiB ? kMiB : kGiB));
+  return text;
+}
+
+std::string peak_memory_text(Device device) {
+  return "peak memory " + bytes_text(allocator_of(device).stats().peak_bytes) + " on " +
+         to_string(device);
 }
 
 }  // namespace ito::tools

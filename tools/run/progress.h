@@ -2,7 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
+
+#include "engine/core/device.h"
 
 namespace ito::tools {
 
@@ -24,5 +27,9 @@ class Progress {
 
 /// "1:02:03" or "2:03".
 std::string duration_text(double seconds);
+/// "512.0 MiB" or "1.50 GiB".
+std::string bytes_text(int64_t bytes);
+/// "peak memory 1.50 GiB on cpu": the most that the device's allocator had handed out at once.
+std::string peak_memory_text(Device device);
 
 }  // namespace ito::tools

@@ -72,7 +72,7 @@ TrainEnd RunLoop::run() {
     const sde::StepReport report = train_step();
     report_step(step, report, seconds_since(began), first);
     const int64_t done = trainer().steps_done();
-    if (done % config().train.sample_every == 0 && done < last) show_results();
+    if (shows_results() && done % config().train.sample_every == 0 && done < last) show_results();
     if (interrupted()) end = TrainEnd::interrupted;
     if (job_.max_minutes > 0 && seconds_since(began) > 60 * job_.max_minutes)
       end = TrainEnd::time_is_up;
@@ -80,7 +80,8 @@ TrainEnd RunLoop::run() {
     if (done % config().train.save_every == 0 && done < last) save();
   }
   save();
-  if (end != TrainEnd::interrupted) show_results();
+  if (shows_results() && end != TrainEnd::interrupted) show_results();
+  progress_.line(peak_memory_text(job_.device));
   return end;
 }
 
@@ -106,7 +107,7 @@ void RunLoop::start() {
                  std::to_string(nn::count_parameters(trainer().network(), nn::Training::trained)) +
                  " parameters, " + std::to_string(dataset_->size()) + " samples of " +
                  dataset_->name());
-  if (done == 0) show_results();
+  if (done == 0 && shows_results()) show_results();
 }
 
 void RunLoop::report_step(int64_t step, const sde::StepReport& report, double seconds,

@@ -38,7 +38,8 @@ class RunLoop {
   virtual sde::StepReport train_step() = 0;
   /// Further figures of the steps in the loss window, by name, for the lines of metrics.
   virtual std::vector<std::pair<const char*, double>> figures() const { return {}; }
-  /// What the averaged weights can do now: called at step 0, every sample_every steps, at the end.
+  /// What the averaged weights can do now: called at step 0, every sample_every steps, at the end;
+  /// never if that is 0.
   virtual void show_results() = 0;
 
   struct Batch {
@@ -61,6 +62,7 @@ class RunLoop {
   void start();
   void report_step(int64_t step, const sde::StepReport& report, double seconds, int64_t first);
   void save();
+  bool shows_results() const { return config().train.sample_every > 0; }
 
   TrainJob job_;
   std::shared_ptr<const data::Dataset> dataset_;
