@@ -26,7 +26,7 @@ void SamplingConfig::fields(Fields& f) {
   f.section("sampling");
   f.add("method", &method, "pc: predictor-corrector");
   f.add("predictor", &predictor,
-        "euler_maruyama, reverse_diffusion, ancestral_sampling, probability_flow or none");
+        "euler_maruyama, reverse_diffusion, ancestral_sampling, probability_flow, ddim or none");
   f.add("corrector", &corrector, "none, langevin or ald");
   f.add("steps", &steps, "predictor steps, >= 1");
   f.add("snr", &snr, "signal-to-noise ratio of the corrector, >= 0");
@@ -35,6 +35,14 @@ void SamplingConfig::fields(Fields& f) {
   f.add("eps", &eps, "time at which sampling ends, in [0, 1); 0: the SDE's own");
   f.add("probability_flow", &probability_flow, "predictors follow the ODE");
   f.add("snr_norm", &snr_norm, "norms of the corrector: per_sample, batch_mean or sqrt_dim");
+  f.add("order", &order,
+        "corrector_first (the published code) or predictor_first (the paper's algorithm 1)");
+  f.add("corrector_alpha", &corrector_alpha,
+        "size of Langevin steps of VP and sub-VP: 1 - beta_k (per_step: the published code) or the "
+        "product of them (cumulative: the paper's algorithm 5)");
+  f.add("ancestral_variance", &ancestral_variance,
+        "published, posterior (of x_next given the data) or forward (beta_k)");
+  f.add("eta", &eta, "noise of ddim, in [0, 1]; 0: deterministic");
 }
 
 void SamplingConfig::validate() const {
@@ -43,6 +51,10 @@ void SamplingConfig::validate() const {
   choice("sampling.corrector", corrector, {"none", "langevin", "ald"});
   choice("sampling.denoise", denoise, {"tweedie", "mean", "none"});
   choice("sampling.snr_norm", snr_norm, {"per_sample", "batch_mean", "sqrt_dim"});
+  choice("sampling.order", order, {"corrector_first", "predictor_first"});
+  choice("sampling.corrector_alpha", corrector_alpha, {"per_step", "cumulative"});
+  choice("sampling.ancestral_variance", ancestral_variance, {"published", "posterior", "forward"});
+  require(eta >= 0 && eta <= 1, "sampling.eta", eta, "use a value in [0, 1]");
   require(steps >= 1, "sampling.steps", int64_t{steps}, "use 1 or more");
   require(snr >= 0, "sampling.snr", snr, "use 0 or more");
   require(corrector_steps >= 0, "sampling.corrector_steps", int64_t{corrector_steps},

@@ -17,8 +17,12 @@ struct SamplingConfig {
   std::string denoise =
       "tweedie";   ///< tweedie: E[x_0 | x_eps]; mean: last step without its noise; none
   double eps = 0;  ///< time at which sampling ends; 0: the SDE's own
-  bool probability_flow = false;        ///< predictors follow the ODE: half the score, no noise
-  std::string snr_norm = "per_sample";  ///< per_sample, batch_mean, sqrt_dim
+  bool probability_flow = false;          ///< predictors follow the ODE: half the score, no noise
+  std::string snr_norm = "per_sample";    ///< per_sample, batch_mean, sqrt_dim
+  std::string order = "corrector_first";  ///< corrector_first, predictor_first
+  std::string corrector_alpha = "per_step";      ///< per_step, cumulative; see CorrectorAlpha
+  std::string ancestral_variance = "published";  ///< published, posterior, forward
+  double eta = 0;                                ///< noise of ddim, in [0, 1]
 
   void fields(Fields& f);
   void validate() const;  ///< throws UserError naming the key

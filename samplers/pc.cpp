@@ -20,6 +20,13 @@ PcOptions common_options(const SamplingConfig& c, sde::TimeGrid grid) {
   o.corrector = corrector_of(c.corrector);
   o.corrector_steps = c.corrector_steps;
   o.snr = c.snr;
+  o.predictor_options.eta = c.eta;
+  o.predictor_options.variance = c.ancestral_variance == "posterior" ? AncestralVariance::posterior
+                                 : c.ancestral_variance == "forward" ? AncestralVariance::forward
+                                                                     : AncestralVariance::published;
+  o.alpha =
+      c.corrector_alpha == "cumulative" ? CorrectorAlpha::cumulative : CorrectorAlpha::per_step;
+  o.order = c.order == "predictor_first" ? Order::predictor_first : Order::corrector_first;
   return o;
 }
 
@@ -30,9 +37,9 @@ double end_time(const SamplingConfig& c, const sde::Sde& sde) {
 /// A state and its mean, the state without the noise of the last update.
 using State = ops::StepResult;
 
-/// One step after another: each corrects, then predicts, both at the same time. Tables of all steps
-/// are uploaded once; the updates read their row from a counter in device memory, which the step
-/// advances itself, so that on a GPU every step is the same recorded graph.
+/// One step after another. Tables of all steps are uploaded once; the updates read their row from
+/// a counter in device memory, which the step advances itself, so that on a GPU every step is the
+/// same recorded graph.
 class Steps {
  public:
   Steps(const sde::ScoreFn& score, const sde::Sde& sde, const PcOptions& o,
@@ -44,32 +51,38 @@ class Steps {
         samples_(Tensor::from(samples, {static_cast<int64_t>(samples.size())}, like.device())),
         step_row_(Tensor::zeros({1}, DType::i64, like.device())),
         correction_row_(Tensor::zeros({1}, DType::i64, like.device())) {
-    std::vector<double> times, predictor, corrector;
+    std::vector<double> predictor, corrector;
     for (int i = 0; i < o.grid.steps(); ++i) {
       const sde::TimeStep step = o.grid.step(i);
-      times.push_back(step.t);
+      times_.push_back(step.t);
+      correction_times_.push_back(correction_time(step));
       append(predictor, o.predictor.step(sde, step, o.predictor_options));
-      for (int j = 0; j < inner_; ++j) append_correction(corrector, sde, step);
+      for (int j = 0; j < inner_; ++j) append_correction(corrector, sde, i);
     }
     predictor_table_ = table(predictor, 3);
     if (inner_ > 0) corrector_table_ = table(corrector, o.corrector == Corrector::ald ? 3 : 1);
-    if (is_recordable(like.device())) score_at_row_ = score.tabulate(times, like);
+    if (o.constraint) data_.emplace(*o.constraint, levels(sde), samples, noise, like);
+    if (!is_recordable(like.device())) return;
+    score_at_row_ = score.tabulate(times_, like);
+    if (inner_ > 0) correction_score_at_row_ = score.tabulate(correction_times_, like);
   }
 
   /// Whether all that a step needs is on the device. Recorded draws come from the host.
   bool is_recordable(Device device) const {
-    return device.kind != DeviceKind::cpu && score_.can_tabulate() && !noise_.recorded;
+    return device.kind != DeviceKind::cpu && score_.can_tabulate() && !noise_.recorded &&
+           !options_.on_update;
   }
   int evaluations_per_step() const { return inner_ + (predicts() ? 1 : 0); }
   bool predicts() const { return options_.predictor.name != "none"; }
+  /// Null without a constraint.
+  const ImposedData* data() const { return data_ ? &*data_ : nullptr; }
 
-  /// The step at time t, which is the time of the current row.
-  State take(State s, double t) const {
-    for (int j = 0; j < inner_; ++j) s = correct(s.x, evaluate(s.x, t));
-    if (predicts()) {
-      s = update(predictor_table_, step_row_, Purpose::predictor, s.x, evaluate(s.x, t));
+  /// Step i, whose row the counters hold.
+  State take(State s, int i) const {
+    if (options_.order == Order::corrector_first) {
+      s = predicted(corrected(std::move(s), i), i);
     } else {
-      s.mean = s.x;
+      s = corrected(predicted(std::move(s), i), i);
     }
     ops::advance(step_row_);
     return s;
@@ -79,22 +92,65 @@ class Steps {
   static void append(std::vector<double>& list, const StepCoef& c) {
     list.insert(list.end(), {c.x, c.score, c.noise});
   }
-  void append_correction(std::vector<double>& list, const sde::Sde& sde,
-                         const sde::TimeStep& step) const {
-    const double alpha = corrector_alpha(sde, step.t, step.steps, options_.alpha,
+  void append_correction(std::vector<double>& list, const sde::Sde& sde, int i) const {
+    const double t = correction_times_[static_cast<size_t>(i)], std = sde.sigma(t);
+    if (!(std > 0)) {
+      fail(ErrorCode::bad_combination, "sampling.order",
+           "predictor_first would correct at time 0, where there is no noise",
+           "use a grid that ends at sampling.eps, or corrector_first");
+    }
+    const double alpha = corrector_alpha(sde, t, options_.grid.steps(), options_.alpha,
                                          options_.predictor_options.rounding);
     if (options_.corrector == Corrector::langevin) return list.push_back(alpha);
-    append(list,
-           langevin_step(annealed_langevin_step_size(alpha, options_.snr, sde.sigma(step.t))));
+    append(list, langevin_step(annealed_langevin_step_size(alpha, options_.snr, std)));
   }
   Tensor table(const std::vector<double>& list, int64_t columns) const {
     return Tensor::from(list, {static_cast<int64_t>(list.size()) / columns, columns},
                         samples_.device());
   }
-
-  Tensor evaluate(const Tensor& x, double t) const {
-    return score_at_row_ ? score_at_row_(x, step_row_) : score_(x, std::span(&t, 1));
+  double correction_time(const sde::TimeStep& step) const {
+    return predicts() && options_.order == Order::predictor_first ? step.next : step.t;
   }
+  /// Of the data at each update, in order.
+  std::vector<NoiseLevel> levels(const sde::Sde& sde) const {
+    const bool reference = options_.constraint->rule == ConstraintRule::reference;
+    std::vector<NoiseLevel> list;
+    for (int i = 0; i < options_.grid.steps(); ++i) {
+      const sde::TimeStep step = options_.grid.step(i);
+      const double predicted = reference || !predicts() ? step.t : step.next;
+      const double correction = correction_times_[static_cast<size_t>(i)];
+      const bool corrector_first = options_.order == Order::corrector_first;
+      list.push_back(noise_level(sde, corrector_first ? correction : predicted));
+      list.push_back(noise_level(sde, corrector_first ? predicted : correction));
+    }
+    return list;
+  }
+
+  State corrected(State s, int i) const {
+    // Without corrections the mean that a predictor left stands.
+    if (options_.order == Order::corrector_first) s.mean = s.x;
+    for (int j = 0; j < inner_; ++j) {
+      const double t = correction_times_[static_cast<size_t>(i)];
+      s = correct(s.x, correction_score_at_row_ ? correction_score_at_row_(s.x, step_row_)
+                                                : score_(s.x, std::span(&t, 1)));
+    }
+    return updated(std::move(s), UpdateView::Kind::corrector);
+  }
+  State predicted(State s, int i) const {
+    s.mean = s.x;
+    if (predicts()) {
+      const double t = times_[static_cast<size_t>(i)];
+      const Tensor score =
+          score_at_row_ ? score_at_row_(s.x, step_row_) : score_(s.x, std::span(&t, 1));
+      s = update(predictor_table_, step_row_, Purpose::predictor, s.x, score);
+    }
+    return updated(std::move(s), UpdateView::Kind::predictor);
+  }
+  State updated(State s, UpdateView::Kind kind) const {
+    if (options_.on_update) options_.on_update({kind, s.x, s.mean});
+    return data_ ? data_->impose(s) : s;
+  }
+
   State update(const Tensor& table, const Tensor& row, Purpose purpose, const Tensor& x,
                const Tensor& s) const {
     return ops::affine_noise_step(x, s, table, row, samples_, draw(), {.key = key(purpose)});
@@ -117,8 +173,10 @@ class Steps {
   const NoiseSource& noise_;
   const int inner_;  // corrections per step
   const Tensor samples_, step_row_, correction_row_;
+  std::vector<double> times_, correction_times_;
   Tensor predictor_table_, corrector_table_;
-  sde::ScoreFn::AtRow score_at_row_;
+  sde::ScoreFn::AtRow score_at_row_, correction_score_at_row_;
+  std::optional<ImposedData> data_;
 };
 
 }  // namespace
@@ -154,7 +212,7 @@ SampleResult sample_pc(const sde::ScoreFn& score, const sde::Sde& sde, const Ten
   SampleResult result;
   State state{recordable ? start.clone() : start, recordable ? start.clone() : start};
   cuda::Graph graph(start.device(), "predictor-corrector step", [&] {
-    const State next = steps.take(state, 0);  // the score takes its time from the row
+    const State next = steps.take(state, 0);  // every table takes its row from the counters
     state.x.copy_from(next.x);
     state.mean.copy_from(next.mean);
   });
@@ -163,7 +221,7 @@ SampleResult sample_pc(const sde::ScoreFn& score, const sde::Sde& sde, const Ten
     if (recordable) {
       graph.run();
     } else {
-      state = steps.take(state, t);
+      state = steps.take(state, i);
     }
     result.evaluations += steps.evaluations_per_step();
     if (observer && observer({i, o.grid.steps(), t, state.x, state.mean}) == Verdict::stop)
@@ -177,6 +235,10 @@ SampleResult sample_pc(const sde::ScoreFn& score, const sde::Sde& sde, const Ten
     result.x = denoise_tweedie(score, sde, state.x, t);
     ++result.evaluations;
   }
+  // A denoised result has no noise: neither have the data that it meets.
+  const bool denoised = o.denoise != Denoise::none && result.finished;
+  if (denoised && o.constraint && o.constraint->rule == ConstraintRule::exact)
+    result.x = steps.data()->impose_clean(result.x);
   check_finite(result.x);
   return result;
 }

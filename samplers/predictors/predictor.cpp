@@ -13,6 +13,7 @@ constexpr Predictor kPredictors[] = {
     {"reverse_diffusion", 1, reverse_diffusion},
     {"ancestral_sampling", 1, ancestral_sampling},
     {"probability_flow", 1, probability_flow},
+    {"ddim", 1, ddim},
     {"none", 0, no_predictor},
 };
 

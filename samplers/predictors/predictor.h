@@ -30,6 +30,7 @@ struct PredictorOptions {
   Process process = Process::reverse_sde;
   AncestralVariance variance = AncestralVariance::published;
   sde::IndexRounding rounding = sde::IndexRounding::nearest;  ///< for StepRule::table
+  double eta = 0;  ///< noise of ddim, in [0, 1]: 0 is deterministic, 1 has the posterior's variance
 };
 
 /// m = x - (f x - g^2 s) h, noise g sqrt(h); `table` is the same rule.
@@ -49,6 +50,13 @@ StepCoef ancestral_sampling(const sde::Sde&, const sde::TimeStep&, const Predict
 /// flow predictor, reverse_diffusion with half the score term and no noise.
 StepCoef probability_flow(const sde::Sde&, const sde::TimeStep&, const PredictorOptions&);
 
+/// DDIM (Song, Meng, Ermon 2021, eq. 12) for any alpha and sigma: with the noise e = -sigma_t s and
+/// x0 = (x + sigma_t^2 s) / alpha_t, x' = alpha_next x0 + sqrt(sigma_next^2 - c^2) e + c z, where
+/// c = eta G sigma_next / sigma_t is eta times the noise of ancestral sampling. With eta = 0 it
+/// solves the probability-flow ODE exactly while e stays the same. Throws UserError (bad_value) for
+/// eta outside [0, 1].
+StepCoef ddim(const sde::Sde&, const sde::TimeStep&, const PredictorOptions&);
+
 /// x' = x.
 StepCoef no_predictor(const sde::Sde&, const sde::TimeStep&, const PredictorOptions&);
 
@@ -59,7 +67,8 @@ struct Predictor {
   StepCoef (*step)(const sde::Sde&, const sde::TimeStep&, const PredictorOptions&);
 };
 
-/// All predictors: euler_maruyama, reverse_diffusion, ancestral_sampling, probability_flow, none.
+/// All predictors: euler_maruyama, reverse_diffusion, ancestral_sampling, probability_flow, ddim,
+/// none.
 std::span<const Predictor> predictors();
 
 /// Throws UserError (bad_value) naming the nearest one for an unknown name.

@@ -105,6 +105,7 @@ void run_sde(CaseRun& run);
 void run_loss(CaseRun& run);
 void run_train(CaseRun& run);
 void run_layer(CaseRun& run);
+void run_pc(CaseRun& run);
 void run_ode(CaseRun& run);
 void run_likelihood(CaseRun& run);
 

@@ -70,6 +70,9 @@ void run_case(CaseRun& run) {
                              {"sde", run_sde},
                              {"loss", run_loss},
                              {"train", run_train},
+                             {"pc_sampler", run_pc},
+                             {"inpaint", run_pc},
+                             {"colorize", run_pc},
                              {"ode_sampler", run_ode},
                              {"likelihood", run_likelihood}};
   const std::string& category = run.golden().category;

@@ -15,7 +15,7 @@ struct Level {
 /// The noise level that a label names: the inverse of Sde::network_label.
 Level level_of(const sde::Sde& sde, double label, const sde::Labelling& how) {
   const bool ve = sde.name() == "ve";
-  if (how.labels == sde::Labels::continuous) {
+  if (how.labels == sde::Labels::continuous || sde.name() == "subvp") {
     if (ve) return {1, label};
     return {sde.alpha(label / 999), sde.sigma(label / 999)};
   }
