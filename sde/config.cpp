@@ -5,6 +5,7 @@
 
 #include "engine/core/check.h"
 #include "engine/core/nearest_name.h"
+#include "sde/linear.h"
 #include "sde/sub_vp.h"
 #include "sde/ve.h"
 #include "sde/vp.h"
@@ -30,6 +31,8 @@ constexpr Entry kSdes[] = {
      [](const SdeConfig& c) -> std::unique_ptr<Sde> {
        return std::make_unique<SubVp>(VpConfig{.beta_min = c.beta_min, .beta_max = c.beta_max});
      }},
+    {"cosine",
+     [](const SdeConfig&) -> std::unique_ptr<Sde> { return std::make_unique<Cosine>(); }},
 };
 
 const Entry& entry_of(std::string_view name) {
@@ -51,7 +54,7 @@ void require(bool holds, std::string_view key, double value, std::string_view fi
 
 void SdeConfig::fields(Fields& f) {
   f.section("sde");
-  f.add("name", &name, "ve, vp or subvp");
+  f.add("name", &name, "ve, vp, subvp or cosine");
   f.add("sigma_min", &sigma_min, "VE: noise at t = 0, in data units, > 0");
   f.add("sigma_max", &sigma_max, "VE: noise at t = 1, > sigma_min");
   f.add("beta_min", &beta_min, "VP, sub-VP: beta(0), per unit of time");

@@ -11,7 +11,7 @@ namespace ito::sde {
 
 /// Values of Song et al. 2021, appendix C; sigma_max is chosen per data set (50 for CIFAR-10).
 struct SdeConfig {
-  std::string name = "ve";  ///< ve, vp or subvp
+  std::string name = "ve";  ///< ve, vp, subvp or cosine (Nichol and Dhariwal 2021)
   double sigma_min = 0.01;  ///< VE: noise at t = 0, in data units, > 0
   double sigma_max = 50;    ///< VE: noise at t = T, > sigma_min
   double beta_min = 0.1;    ///< VP, sub-VP: beta(0), per unit of time, >= 0

@@ -1,6 +1,7 @@
 #include "sde/score.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/binary/op.h"
 #include "kernels/broadcast_to/op.h"
@@ -33,7 +34,9 @@ struct Scaling {
 
   Scaling(const Sde& sde, Labelling how, std::span<const double> t) {
     for (const double time : t) {
-      labels.push_back(sde.network_label(time, how.labels, how.levels));
+      const double label = sde.network_label(time, how.labels, how.levels);
+      const bool whole = how.labels == Labels::discrete && how.rounding == IndexRounding::nearest;
+      labels.push_back(whole ? std::round(label) : label);
       scales.push_back(sde.score_scale(time, how.labels, how.levels, how.rounding));
     }
   }

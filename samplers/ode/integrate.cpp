@@ -29,9 +29,9 @@ Tensor combination(const std::vector<double>& w, const Tensors& k) {
   return sum;
 }
 
-/// y + h k with a step of its own for each row.
+/// y + h k with a step of its own for each row, or one for all: the same arithmetic, so that a row
+/// alone has the bits that it has in a batch.
 Tensor advanced(const Tensor& y, std::span<const double> h, const Tensor& k) {
-  if (h.size() == 1) return ops::scaled_sum(1, y, h[0], k);
   return y + sde::over_samples(sde::per_sample(h, y), y) * k;
 }
 
@@ -130,7 +130,8 @@ class Adaptive {
     std::vector<double> h0, t = times();
     for (size_t n = 0; n < lanes_.size(); ++n) {
       const bool tiny = d0[n] < 1e-5 || d1[n] < 1e-5;
-      h0.push_back(direction_ * (tiny ? 1e-6 : 0.01 * d0[n] / d1[n]));
+      const double first = std::min(tiny ? 1e-6 : 0.01 * d0[n] / d1[n], std::abs(end_ - t[n]));
+      h0.push_back(direction_ * first);
       t[n] += h0[n];
     }
     const Tensor change = f_(advanced(y_, h0, slope_), t) - slope_;

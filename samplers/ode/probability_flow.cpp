@@ -28,7 +28,6 @@ OdeRhs probability_flow_rhs(const sde::ScoreFn& score, const sde::Sde& sde) {
       g.push_back(-sde.diffusion2(time) / 2);
     }
     const Tensor s = score(x, t);
-    if (t.size() == 1) return ops::scaled_sum(f[0], x, g[0], s);
     return sde::over_samples(sde::per_sample(f, x), x) * x +
            sde::over_samples(sde::per_sample(g, x), x) * s;
   };

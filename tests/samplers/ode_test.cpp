@@ -163,6 +163,18 @@ TEST_P(Flow, CarriesTheMarginals) {
   }
 }
 
+/// In fp32, where every rounding shows.
+TEST_P(Flow, ASampleDependsOnItselfAloneBitForBit) {
+  const auto score = gaussian_score(sde_);
+  const std::vector<float> z{0.3f, -1.7f, 0.9f};
+  const FlowOptions o{.eps = 1e-3};
+  const SampleResult all = sample_ode(score, *sde_, Tensor::from(z, {3, 1}), o);
+  for (size_t n = 0; n < z.size(); ++n) {
+    const Tensor alone = Tensor::from(std::vector<float>{z[n]}, {1, 1});
+    EXPECT_EQ(sample_ode(score, *sde_, alone, o).x.item(), all.x.data<float>()[n]);
+  }
+}
+
 TEST_P(Flow, DecodingUndoesEncoding) {
   const auto score = gaussian_score(sde_);
   for (const double tolerance : {1e-5, 1e-7, 1e-9}) {

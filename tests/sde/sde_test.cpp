@@ -11,6 +11,7 @@
 #include "engine/core/check.h"
 #include "engine/core/nearest_name.h"
 #include "sde/config.h"
+#include "sde/score.h"
 #include "sde/sub_vp.h"
 #include "sde/time_grid.h"
 #include "sde/ve.h"
@@ -304,6 +305,24 @@ TEST(NearestName, FindsTypingErrors) {
   EXPECT_EQ(nearest_name("", names), "ve");
   EXPECT_EQ(nearest_name("x", {}), "");
   EXPECT_EQ(nearest_name_fix("sub-vp", names), "use subvp (the nearest) or one of: ve, vp, subvp");
+}
+
+/// A network of 1000 levels on a grid of its own: it is told levels that it was trained on, unless
+/// the published interpolation is asked for.
+TEST(Score, DiscreteNetworksAreToldTheirLevels) {
+  const std::shared_ptr<const Sde> vp = make_sde({.name = "vp"});
+  std::vector<float> told;
+  const NetworkFn network = [&](const Tensor& x, const Tensor& labels) {
+    told = labels.to_vector<float>();
+    return x;
+  };
+  const Tensor x = Tensor::full({1, 2}, 1, DType::f32);
+  const double t = 0.2504;  // level 250.15
+  for (const IndexRounding rounding : {IndexRounding::nearest, IndexRounding::truncate}) {
+    const Labelling how{.labels = Labels::discrete, .levels = 1000, .rounding = rounding};
+    make_score(network, vp, how)(x, std::span(&t, 1));
+    EXPECT_NEAR(told[0], rounding == IndexRounding::nearest ? 250 : 250.1496, 1e-4);
+  }
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ TEST(Predictors, EverySdeAndPredictorConvergesWithItsOrder) {
       expect_order(*sde, predictor_by_name("ancestral_sampling"), {.variance = variance}, 1);
     }
   }
-  EXPECT_EQ(converged, 12);
+  EXPECT_EQ(converged, 15);
 }
 
 // With a single point as data, ancestral sampling with the posterior variance is exact for any
