@@ -65,6 +65,11 @@ void ModelConfig::fields(Fields& f) {
   f.add("init_scale", &init_scale, "of the last convolution in a block; 0 stands for 1e-10");
   f.add("scale_by_sigma", &scale_by_sigma, "divide the output by sigma");
   f.add("nonlinearity", &nonlinearity, "swish, elu, relu or lrelu");
+  f.add("learned_variance", &learned_variance,
+        "twice the output channels: the noise, then what the variances are made of (iddpm)");
+  f.add(
+      "energy", &energy,
+      "the score is minus the gradient of E = |x - network(x)|^2 / 2; about three times the work");
   f.add("num_classes", &num_classes, "of a classifier; 0: what the data set has");
   f.add("depth", &depth, "wideresnet: 4 + 6 times the blocks per group, 10 to 1000");
   f.add("widen_factor", &widen_factor, "wideresnet: k, for 16 k, 32 k and 64 k channels");
@@ -110,6 +115,10 @@ void ModelConfig::validate() const {
   check_choice(up_attention, "up_attention", {"last", "every"});
   check_choice(embedding_type, "embedding_type", {"positional", "fourier"});
   check_choice(nonlinearity, "nonlinearity", {"swish", "elu", "relu", "lrelu"});
+  const bool doubles = name == "ncsnpp" || name == "ddpm" || name == "mlp";
+  check(!learned_variance || (doubles && !energy), "learned_variance", "is true",
+        "use it with ncsnpp, ddpm or mlp, and energy = false");
+  check(!energy || name != "wideresnet", "energy", "is true", "use false for a classifier");
   if (name == "wideresnet") check_classifier(*this);
 }
 

@@ -35,9 +35,14 @@ struct ModelConfig {
   double init_scale = 0;               ///< of the last convolution in a block; 0 stands for 1e-10
   bool scale_by_sigma = false;         ///< divide the output by sigma
   std::string nonlinearity = "swish";  ///< swish, elu, relu, lrelu
+  bool learned_variance = false;       ///< twice the output channels: noise, then variances (iDDPM)
+  bool energy = false;                 ///< the output is -grad of an energy made of the network
   int num_classes = 0;    ///< of a classifier; 0: what the data set has, or no classifier
   int depth = 28;         ///< wideresnet: 4 + 6 times the blocks per group
   int widen_factor = 10;  ///< wideresnet: k, for 16 k, 32 k and 64 k channels
+
+  /// Channels of the output for images of `channels`.
+  int output_channels(int channels) const { return learned_variance ? 2 * channels : channels; }
 
   void fields(Fields& f);  ///< section [model]
   /// Throws UserError(bad_value) naming the key.

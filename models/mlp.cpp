@@ -12,12 +12,14 @@ Mlp::Mlp(const ModelConfig& model, const ImageConfig& image, Init init)
   model.validate();
   embedding_ = TimeEmbedding(init, model);
   const int features = image.image_size * image.image_size * image.channels;
-  input_ = Linear(init, features, model.nf);
+  // Weights of variance 4 / features: by the usual rule, for which the many outputs count, hidden
+  // units would be almost linear in the few inputs, and the field too smooth.
+  input_ = Linear(init, features, model.nf, 2.0 * (features + model.nf) / features);
   for (int i = 0; i < model.num_res_blocks; ++i) {
     Linear linear(init, model.nf, model.nf);
     layers_.push_back({std::move(linear), Linear(init, 4 * model.nf, model.nf)});
   }
-  output_ = Linear(init, model.nf, features, model.init_scale);
+  output_ = Linear(init, model.nf, model.output_channels(features), model.init_scale);
 }
 
 Tensor Mlp::forward(const Tensor& x, const Tensor& labels, const ForwardOptions&) const {
@@ -31,7 +33,8 @@ Tensor Mlp::forward(const Tensor& x, const Tensor& labels, const ForwardOptions&
     if (e) u = u + layer.embedding(e);
     h = residual_sum(h, activate(f, u), SkipScale::one);
   }
-  const Tensor y = ops::reshape(ops::cast(output_(activate(f, h)), x.dtype()), x.shape());
+  const Shape shape = x.shape().with(3, model_.output_channels(image_.channels));
+  const Tensor y = ops::reshape(ops::cast(output_(activate(f, h)), x.dtype()), shape);
   return model_.scale_by_sigma ? embedding_.divide_by_sigma(y, labels, image_) : y;
 }
 

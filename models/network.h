@@ -26,8 +26,8 @@ class Network {
  public:
   virtual ~Network() = default;
   /// x [N, H, W, C] and labels [N] (sigma, 999 t, or the index of a noise level), both of the
-  /// parameters' dtype (f32 for bf16 parameters). Returns a tensor like x; a classifier
-  /// returns logits [N, classes].
+  /// parameters' dtype (f32 for bf16 parameters). Returns a tensor like x, of twice the channels
+  /// where variances are learned; a classifier returns logits [N, classes].
   virtual Tensor forward(const Tensor& x, const Tensor& labels,
                          const ForwardOptions& options = {}) const = 0;
   /// Lists all parameters, in the order in which they were created.

@@ -151,7 +151,7 @@ void UNet::build_up(Init& init) {
     const bool lowest = l + 1 == model_.ch_mult.size();
     if (model_.progressive == "output_skip" || (model_.progressive == "residual" && lowest)) {
       const bool skip = model_.progressive == "output_skip";
-      pyramid_channels = skip ? image_.channels : channels;
+      pyramid_channels = skip ? model_.output_channels(image_.channels) : channels;
       level.pyramid_norm = GroupNorm(channels, style_.groups);
       level.pyramid_conv =
           Conv2d(init, channels, pyramid_channels, 3, skip ? model_.init_scale : 1);
@@ -164,7 +164,7 @@ void UNet::build_up(Init& init) {
   }
   if (model_.progressive == "output_skip") return;
   output_norm_ = GroupNorm(channels, style_.groups);
-  output_ = Conv2d(init, channels, image_.channels, 3, model_.init_scale);
+  output_ = Conv2d(init, channels, model_.output_channels(image_.channels), 3, model_.init_scale);
 }
 
 Tensor UNet::forward(const Tensor& x, const Tensor& labels, const ForwardOptions& options) const {

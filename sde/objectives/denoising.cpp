@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "engine/core/settings.h"
 #include "kernels/binary/op.h"
 #include "kernels/perturb/op.h"
 #include "kernels/reduce/op.h"
@@ -39,33 +40,58 @@ NoiseLevel discrete_level(const Sde& sde, int i, int levels) {
           .weight = 1};
 }
 
+double time_of_sigma(const Sde& sde, double sigma) {
+  double low = 0, high = sde.T();
+  if (!(sigma >= sde.sigma(low) && sigma <= sde.sigma(high))) {
+    fail(ErrorCode::bad_value, "objective.sigma", "is " + to_string(SettingValue(sigma)),
+         "use a noise level of the SDE, " + to_string(SettingValue(sde.sigma(low))) + " to " +
+             to_string(SettingValue(sde.sigma(high))));
+  }
+  for (int i = 0; i < 100; ++i) {  // sigma(t) rises; more halvings than a double has bits
+    const double middle = 0.5 * (low + high);
+    (sde.sigma(middle) < sigma ? low : high) = middle;
+  }
+  return high;
+}
+
+NoiseLevel single_level(const Sde& sde, double sigma) {
+  NoiseLevel level = continuous_level(sde, time_of_sigma(sde, sigma), Weighting::std2);
+  level.weight = 1 / (level.std * level.std);
+  return level;
+}
+
+LevelTensors::LevelTensors(std::span<const NoiseLevel> levels, const Tensor& like) {
+  ITO_CHECK(static_cast<int64_t>(levels.size()) == like.size(0), ShapeError,
+            "one noise level per sample", kv("N", like.size(0)), kv("levels", levels.size()));
+  const auto column = [&](double NoiseLevel::*member) {
+    std::vector<double> values;
+    for (const NoiseLevel& level : levels) values.push_back(level.*member);
+    return per_sample(values, like);
+  };
+  mean = column(&NoiseLevel::mean);
+  std = column(&NoiseLevel::std);
+  label = column(&NoiseLevel::label);
+  k = column(&NoiseLevel::k);
+  weight = column(&NoiseLevel::weight);
+}
+
 Tensor denoising_losses(const NetworkFn& network, const Tensor& x0,
                         std::span<const NoiseLevel> levels, const Tensor& samples, NoiseKey key,
                         Reduction reduction, const Tensor& given) {
-  ITO_CHECK(static_cast<int64_t>(levels.size()) == x0.size(0), ShapeError,
-            "one noise level per sample", kv("N", x0.size(0)), kv("levels", levels.size()));
-  std::vector<double> mean, std, label, k, weight;
-  for (const NoiseLevel& l : levels) {
-    mean.push_back(l.mean);
-    std.push_back(l.std);
-    label.push_back(l.label);
-    k.push_back(l.k);
-    weight.push_back(l.weight);
-  }
-  const auto tensor = [&](const std::vector<double>& v) { return per_sample(v, x0); };
+  const LevelTensors at(levels, x0);
   Tensor xt, z = given;
   if (z) {
-    xt = over_samples(tensor(mean), x0) * x0 + over_samples(tensor(std), x0) * z;
+    xt = over_samples(at.mean, x0) * x0 + over_samples(at.std, x0) * z;
   } else {
-    const ops::Perturbed p = ops::perturb(x0, tensor(mean), tensor(std), samples, key);
+    const ops::Perturbed p = ops::perturb(x0, at.mean, at.std, samples, key);
     xt = p.x_t;
     z = p.z;
   }
-  const Tensor error = over_samples(tensor(k), x0) * network(xt, tensor(label)) + z;
+  const Tensor error = over_samples(at.k, x0) * network(xt, at.label) + z;
   const Tensor squares = ops::flatten(ops::square(error));  // [N, D]
   const Tensor reduced =
       reduction == Reduction::mean ? ops::mean(squares, {1}) : 0.5 * ops::sum(squares, {1});
-  return reduced * tensor(weight);
+  return reduced * at.weight;
 }
 
 }  // namespace ito::sde

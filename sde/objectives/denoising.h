@@ -22,6 +22,13 @@ struct NoiseLevel {
   double weight;
 };
 
+/// Noise levels as tensors [N] of `like`'s dtype on its device.
+struct LevelTensors {
+  Tensor mean, std, label, k, weight;
+  /// Throws ShapeError unless there is one level for each sample of `like` [N, ...].
+  LevelTensors(std::span<const NoiseLevel> levels, const Tensor& like);
+};
+
 enum class Weighting : uint8_t { std2, likelihood };
 enum class Reduction : uint8_t { mean, half_sum };
 
@@ -30,6 +37,11 @@ NoiseLevel continuous_level(const Sde& sde, double t, Weighting weighting);
 /// Level i of N discrete ones, 0 <= i < N: SMLD for VE (i = 0 is the largest sigma), DDPM for VP.
 /// Throws UserError(bad_combination) for SDEs without a discrete objective.
 NoiseLevel discrete_level(const Sde& sde, int i, int levels);
+/// The time at which the SDE's noise has the standard deviation `sigma`. Throws
+/// UserError(bad_value) if it never has.
+double time_of_sigma(const Sde& sde, double sigma);
+/// One noise level alone: |s + z / sigma|^2 unweighted (Vincent 2011), lambda = 1.
+NoiseLevel single_level(const Sde& sde, double sigma);
 
 /// Loss of each sample [N]. x0 [N, ...]; samples i64 [N] choose the noise, unless z [N, ...] is
 /// given. Differentiable. Throws ShapeError if the counts differ.

@@ -1,11 +1,24 @@
 #include "sde/training/config.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <iterator>
+#include <string_view>
 
 #include "engine/core/check.h"
 
 namespace ito::sde {
 namespace {
+
+constexpr std::string_view kKinds[] = {"dsm",   "smld",   "ddpm",      "dsm_single", "ism",
+                                       "ssm",   "ssm_vr", "fdsm",      "edm",        "vlb",
+                                       "iddpm", "cd",     "classifier"};
+constexpr const char* kKindsText =
+    "dsm, smld, ddpm, dsm_single, ism, ssm, ssm_vr, fdsm, edm, vlb, iddpm, cd or classifier";
+
+bool is_one_of(std::string_view value, std::initializer_list<std::string_view> list) {
+  return std::ranges::find(list, value) != list.end();
+}
 
 void require(bool good, const char* key, const SettingValue& value, const char* fix) {
   if (!good) fail(ErrorCode::bad_value, key, "is " + to_string(value), fix);
@@ -15,26 +28,76 @@ void require(bool good, const char* key, const SettingValue& value, const char* 
 
 void ObjectiveConfig::fields(Fields& f) {
   f.section("objective");
-  f.add("kind", &kind, "dsm, smld, ddpm or classifier");
+  f.add("kind", &kind, kKindsText);
   f.add("continuous", &continuous,
-        "train on continuous times (dsm); false: on noise level indices");
+        "train on continuous times; false: on noise level indices (smld, ddpm, vlb, iddpm)");
   f.add("reduce_mean", &reduce_mean, "mean over pixels instead of half their sum");
   f.add("likelihood_weighting", &likelihood_weighting, "weight g(t)^2 instead of std(t)^2");
+  f.add("importance_sampling", &importance_sampling,
+        "with likelihood_weighting: draw times by the weight, for less variance");
+  f.add("sigma", &sigma, "the only noise level, sigma(t) of the SDE; 0: all levels");
+  f.add("projection", &projection,
+        "directions of ssm, ssm_vr and fdsm: rademacher, gaussian, sphere or unit_sphere");
+  f.add("particles", &particles, "directions per image, 1 to 1000");
+  f.add("difference_step", &difference_step, "fdsm: step in units of the noise level, > 0");
+  f.add("sigma_data", &sigma_data, "edm: standard deviation of the data, > 0");
+  f.add("log_sigma_mean", &log_sigma_mean, "edm: mean of ln(sigma) of the noise levels drawn");
+  f.add("log_sigma_std", &log_sigma_std, "edm: its standard deviation, > 0");
+  f.add("bits", &bits, "vlb, iddpm: bits per value of the data, 1 to 16");
+  f.add("reverse_variance", &reverse_variance, "vlb: posterior, beta or learned");
+  f.add("langevin_steps", &langevin_steps, "cd: steps of the chain from each image, >= 1");
+  f.add("langevin_step", &langevin_step, "cd: step size in units of the level's variance, > 0");
+}
+
+bool ObjectiveConfig::matches_scores() const {
+  return kind == "ism" || kind == "ssm" || kind == "ssm_vr" || kind == "fdsm";
 }
 
 void ObjectiveConfig::validate() const {
-  require(kind == "dsm" || kind == "smld" || kind == "ddpm" || classifies(), "objective.kind", kind,
-          "use dsm, smld, ddpm or classifier");
-  if ((kind == "dsm" || classifies()) != continuous) {
-    fail(ErrorCode::bad_combination, "objective.kind",
+  require(std::ranges::find(kKinds, kind) != std::end(kKinds), "objective.kind", kind,
+          (std::string("use ") + kKindsText).c_str());
+  require(is_one_of(projection, {"rademacher", "gaussian", "sphere", "unit_sphere"}),
+          "objective.projection", projection, "use rademacher, gaussian, sphere or unit_sphere");
+  require(is_one_of(reverse_variance, {"posterior", "beta", "learned"}),
+          "objective.reverse_variance", reverse_variance, "use posterior, beta or learned");
+  require(sigma >= 0, "objective.sigma", sigma, "use a noise level, or 0 for all");
+  require(particles >= 1 && particles <= 1000, "objective.particles", int64_t{particles},
+          "use 1 to 1000");
+  require(difference_step > 0, "objective.difference_step", difference_step, "use a positive step");
+  require(sigma_data > 0, "objective.sigma_data", sigma_data, "use a positive value");
+  require(log_sigma_std > 0, "objective.log_sigma_std", log_sigma_std, "use a positive value");
+  require(bits >= 1 && bits <= 16, "objective.bits", int64_t{bits}, "use 1 to 16");
+  require(langevin_steps >= 1, "objective.langevin_steps", int64_t{langevin_steps},
+          "use 1 or more");
+  require(langevin_step > 0, "objective.langevin_step", langevin_step, "use a positive step");
+  validate_combinations();
+}
+
+void ObjectiveConfig::validate_combinations() const {
+  const auto demand = [](bool good, const std::string& key, const std::string& fact,
+                         const std::string& fix) {
+    if (!good) fail(ErrorCode::bad_combination, "objective." + key, fact, fix);
+  };
+  const std::string here = " with objective.kind = \"" + kind + "\"";
+  const bool levels = is_one_of(kind, {"smld", "ddpm", "vlb", "iddpm"});
+  demand(matches_scores() || levels != continuous, "kind",
          kind + " with continuous = " + (continuous ? "true" : "false"),
-         "use dsm or classifier with continuous = true, smld or ddpm with continuous = false");
-  }
-  if (likelihood_weighting && kind != "dsm") {
-    fail(ErrorCode::bad_combination, "objective.likelihood_weighting",
-         "is true with objective.kind = \"" + kind + "\"",
-         "set objective.kind = \"dsm\" and continuous = true");
-  }
+         "use continuous = false with smld, ddpm, vlb and iddpm, either with ism, ssm, ssm_vr and "
+         "fdsm, true with the others");
+  demand(!likelihood_weighting || (continuous && sigma == 0 && (kind == "dsm" || matches_scores())),
+         "likelihood_weighting", "is true" + here,
+         "set objective.kind = \"dsm\", continuous = true and sigma = 0");
+  demand(!importance_sampling || likelihood_weighting, "importance_sampling",
+         "is true without likelihood_weighting", "set likelihood_weighting = true");
+  demand(!importance_sampling || kind == "dsm", "importance_sampling", "is true" + here,
+         "set objective.kind = \"dsm\"");
+  demand(kind != "dsm_single" || sigma > 0, "sigma", "is 0" + here,
+         "name the noise level, e.g. objective.sigma = 0.1");
+  demand(sigma == 0 || kind == "dsm_single" || kind == "cd" || (matches_scores() && continuous),
+         "sigma", "is set" + here,
+         "use it with dsm_single, cd, and continuous ism, ssm, ssm_vr, fdsm");
+  demand(kind != "ssm_vr" || projection != "unit_sphere", "projection", "is unit_sphere" + here,
+         "use rademacher, gaussian or sphere, whose E[v v'] is the identity");
 }
 
 void OptimConfig::fields(Fields& f) {

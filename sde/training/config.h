@@ -8,15 +8,43 @@
 
 namespace ito::sde {
 
+/// What is minimised. The kinds (sde/objectives/ has the formulas):
+/// - dsm: denoising score matching at random times; smld, ddpm: at random discrete levels;
+///   dsm_single: at one noise level, unweighted;
+/// - ism, ssm, ssm_vr, fdsm: score matching with the exact trace, sliced, sliced with reduced
+///   variance, by finite differences; at random times, levels (continuous = false) or one level;
+/// - edm: denoising in EDM's form, for VE;
+/// - vlb, iddpm: the variational bound of DDPM; the hybrid loss with learned variances;
+/// - cd: contrastive divergence of an energy, for VE;
+/// - classifier: cross-entropy of noisy images.
 struct ObjectiveConfig {
-  std::string kind = "dsm";  ///< dsm, smld, ddpm; classifier: cross-entropy of noisy images
+  std::string kind = "dsm";
   bool continuous = true;    ///< labels are times; false: indices of noise levels
   bool reduce_mean = false;  ///< mean over pixels; false: half their sum
   bool likelihood_weighting = false;
+  bool importance_sampling = false;  ///< dsm with likelihood_weighting: draw times by the weight
+  double sigma = 0;                  ///< the only noise level, as sigma(t); 0: all levels
+  std::string projection = "rademacher";  ///< rademacher, gaussian, sphere or unit_sphere
+  int particles = 1;                      ///< directions per image
+  double difference_step = 0.01;          ///< fdsm: in units of the noise level
+  double sigma_data = 0.5;                ///< edm: standard deviation of the data
+  double log_sigma_mean = -1.2, log_sigma_std = 1.2;  ///< edm: of the noise levels drawn
+  int bits = 8;                                       ///< vlb, iddpm: of the data
+  std::string reverse_variance = "posterior";         ///< vlb: posterior, beta or learned
+  int langevin_steps = 10;                            ///< cd: of the chain from each image
+  double langevin_step = 0.1;                         ///< cd: in units of the level's variance
 
   void fields(Fields& f);
   void validate() const;  ///< throws UserError naming the key
   bool classifies() const { return kind == "classifier"; }
+  bool matches_scores() const;  ///< ism, ssm, ssm_vr, fdsm
+  /// The network has twice the output channels.
+  bool learns_variance() const {
+    return kind == "iddpm" || (kind == "vlb" && reverse_variance == "learned");
+  }
+
+ private:
+  void validate_combinations() const;
 };
 
 struct OptimConfig {

@@ -1,14 +1,15 @@
 #include "sde/training/score_model.h"
 
+#include "sde/training/score_network.h"
 #include "sde/training/trained_network.h"
 
 namespace ito::sde {
 
 ScoreFn ScoreModel::score() const {
-  const NetworkFn forward = [network = network](const Tensor& x, const Tensor& labels) {
+  NetworkFn forward = [network = network](const Tensor& x, const Tensor& labels) {
     return network->forward(x, labels);
   };
-  return make_score(forward, sde, labelling);
+  return make_score(score_network(std::move(forward), objective), sde, labelling);
 }
 
 ScoreModel load_score_model(const std::filesystem::path& path, Device device) {
@@ -24,6 +25,7 @@ ScoreModel load_score_model(const std::filesystem::path& path, Device device) {
   return {.network = trained.network,
           .sde = make_sde(trained.sde),
           .labelling = {labels, trained.sde.num_scales},
+          .objective = trained.objective,
           .sample_shape = Shape{image.image_size, image.image_size, image.channels},
           .settings = trained.settings,
           .file = trained.file};

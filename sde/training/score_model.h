@@ -7,6 +7,7 @@
 #include "models/load.h"
 #include "sde/config.h"
 #include "sde/score.h"
+#include "sde/training/config.h"
 
 namespace ito::sde {
 
@@ -14,6 +15,7 @@ struct ScoreModel {
   std::shared_ptr<nn::Network> network;
   std::shared_ptr<const Sde> sde;
   Labelling labelling;
+  ObjectiveConfig objective;
   Shape sample_shape;  ///< [H, W, C]
   Settings settings;   ///< the whole configuration that the file carries
   std::filesystem::path file;

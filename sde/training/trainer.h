@@ -3,8 +3,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "sde/objectives/denoising.h"
+#include "sde/objectives/diffusion_chain.h"
 #include "sde/training/network_trainer.h"
 
 namespace ito::sde {
@@ -24,8 +26,8 @@ class Trainer : public NetworkTrainer {
   /// Images of step `step`, [batch, H, W, C] f32, in the SDE's data range.
   using BatchFn = std::function<Tensor(int64_t step)>;
 
-  /// Takes over the network. `levels` is N of the discrete objectives. Throws UserError on values
-  /// that do not fit together.
+  /// Takes over the network (an nn::EnergyNetwork for objective cd). `levels` is N of the discrete
+  /// objectives. Throws UserError on values that do not fit together.
   Trainer(std::unique_ptr<nn::Network> network, std::shared_ptr<const Sde> sde,
           const ObjectiveConfig& objective, const OptimConfig& optim, const TrainConfig& train,
           int levels);
@@ -38,15 +40,34 @@ class Trainer : public NetworkTrainer {
   double evaluate(const Tensor& images, int64_t key_step, const RecordedDraws& recorded = {}) const;
 
  private:
-  std::vector<NoiseLevel> draw_levels(int64_t step, int64_t first, int64_t count,
-                                      const RecordedDraws& recorded) const;
-  /// Losses of a batch's parts by `network`, with the draws of `step`.
+  /// Images [first, first + count) of the batch of a step.
+  struct Part {
+    Tensor x0;
+    Tensor samples;  ///< positions in the batch
+    int64_t step, first;
+  };
   LossesFn losses(const nn::Network& network, const Tensor& images, int64_t step,
                   const RecordedDraws& recorded) const;
+  std::vector<NoiseLevel> draw_levels(const Part& part, const RecordedDraws& recorded) const;
+  std::vector<int> draw_indices(const Part& part, const RecordedDraws& recorded) const;
+  double draw_importance_time(int64_t step, int64_t position) const;
+
+  Tensor denoising(const NetworkFn& network, const Part& part, const RecordedDraws& recorded) const;
+  Tensor score_matching(const NetworkFn& network, const Part& part,
+                        const RecordedDraws& recorded) const;
+  Tensor edm(const NetworkFn& network, const Part& part) const;
+  Tensor variational(const NetworkFn& network, const Part& part,
+                     const RecordedDraws& recorded) const;
+  Tensor contrastive(const nn::Network& network, const nn::ForwardOptions& options,
+                     const Part& part, const RecordedDraws& recorded) const;
+  Reduction reduction() const {
+    return objective_.reduce_mean ? Reduction::mean : Reduction::half_sum;
+  }
 
   std::shared_ptr<const Sde> sde_;
   ObjectiveConfig objective_;
   int levels_;
+  std::optional<DiffusionChain> chain_;  // of vlb and iddpm
 };
 
 }  // namespace ito::sde

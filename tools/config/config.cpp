@@ -100,6 +100,23 @@ void Config::validate() const {
          "is \"" + model.name + "\" with objective.kind = \"" + objective.kind + "\"",
          "use wideresnet with the objective classifier, and other networks with the others");
   }
+  if (objective.learns_variance() != model.learned_variance) {
+    fail(ErrorCode::bad_combination, "model.learned_variance",
+         std::string("is ") + (model.learned_variance ? "true" : "false") +
+             " with objective.kind = \"" + objective.kind + "\"",
+         "set it to true for iddpm, and for vlb with reverse_variance = \"learned\"; else false");
+  }
+  if (objective.kind == "cd" && !model.energy) {
+    fail(ErrorCode::bad_combination, "model.energy", "is false with objective.kind = \"cd\"",
+         "set model.energy = true: contrastive divergence trains an energy");
+  }
+  if (objective.kind == "edm" && (model.embedding_type == "fourier" || model.scale_by_sigma)) {
+    fail(
+        ErrorCode::bad_combination, "objective.kind",
+        "is edm with model.embedding_type = \"" + model.embedding_type +
+            "\" and scale_by_sigma = " + (model.scale_by_sigma ? "true" : "false"),
+        "set positional and false: the denoiser scales the output, and its labels may be negative");
+  }
   if (model.embedding_type == "fourier" && sde.name != "ve" && !objective.classifies()) {
     fail(ErrorCode::bad_combination, "model.embedding_type",
          "is \"fourier\" with sde.name = \"" + sde.name + "\"",

@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "engine/core/check.h"
-#include "engine/random/noise.h"
 
 namespace ito::data {
 
@@ -30,8 +29,8 @@ void mirror(ImageShape shape, std::span<float> image) {
   }
 }
 
-/// (byte + u) / 256. With u in steps of 2^-16 the sum is exact, so that it stays below byte + 1 and
-/// the byte can be read back.
+}  // namespace
+
 void dequantize(std::span<const uint8_t> bytes, NoiseKey key, uint32_t index,
                 std::span<float> out) {
   fill_uniform(out, key, index);
@@ -40,8 +39,6 @@ void dequantize(std::span<const uint8_t> bytes, NoiseKey key, uint32_t index,
     out[k] = (float(bytes[k]) + u) / 256.0f;
   }
 }
-
-}  // namespace
 
 BatchSource::BatchSource(std::shared_ptr<const Dataset> dataset, int64_t batch, uint64_t seed,
                          BatchOptions options)

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/random/noise.h"
 #include "tools/data/dataset.h"
 
 namespace ito::data {
@@ -18,6 +19,10 @@ struct BatchOptions {
   bool uniform_dequantization = false;  ///< (byte + u) / 256 with u uniform in [0, 1)
   bool centered = false;                ///< 2 x - 1, after the others
 };
+
+/// (byte + u) / 256 with u uniform in [0, 1), drawn by `key` and the image's `index`. u comes in
+/// steps of 2^-16, so that the sum is exact, stays below byte + 1, and the byte can be read back.
+void dequantize(std::span<const uint8_t> bytes, NoiseKey key, uint32_t index, std::span<float> out);
 
 /// Position p = step * batch + i of an endless stream shows image permutation(epoch)[p mod size] of
 /// epoch p / size: an epoch shows every image exactly once and batches may straddle two epochs.

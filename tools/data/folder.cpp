@@ -29,10 +29,6 @@ bool is_picture(const fs::path& file) {
   return e == ".png" || e == ".jpg" || e == ".jpeg";
 }
 
-Image read_picture(const fs::path& file) {
-  return extension_of(file) == ".png" ? read_png(file) : read_jpeg(file);
-}
-
 std::vector<fs::path> pictures_below(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> files;
@@ -103,6 +99,10 @@ Image framed(const fs::path& file, ImageShape to, Framing framing) {
 }
 
 }  // namespace
+
+Image read_picture(const fs::path& file) {
+  return extension_of(file) == ".png" ? read_png(file) : read_jpeg(file);
+}
 
 Dataset::Content open_folder(const DataConfig& config, Split split, Framing framing) {
   const fs::path folder = config.path;

@@ -1,9 +1,15 @@
 // Folders of PNG and JPEG files.
 #pragma once
 
+#include <filesystem>
+
 #include "tools/data/dataset.h"
 
 namespace ito::data {
+
+/// Reads a PNG file if the name ends in .png, else a JPEG file; throws what read_png and read_jpeg
+/// throw.
+Image read_picture(const std::filesystem::path& file);
 
 /// How files become images of the configured size. All first become square or lose their border,
 /// then are resized with an antialiasing filter (spec 5.2).

@@ -21,10 +21,13 @@ using Command = std::function<int()>;
 
 Command add_train(CLI::App& app);
 Command add_sample(CLI::App& app);
+Command add_likelihood(CLI::App& app);
+Command add_edit(CLI::App& app);
 Command add_info(CLI::App& app);
 Command add_convert(CLI::App& app);
 Command add_demo(CLI::App& app);
 Command add_doctor(CLI::App& app);
+Command add_toy(CLI::App& app);
 
 /// Largest values of options; text of the command line is checked against them.
 inline constexpr int64_t kMostSteps = 4'000'000'000;  ///< noise counters take 32 bits

@@ -26,11 +26,17 @@ int run(int argc, char** argv) {
   constexpr Entry kCommands[] = {
       {"train", "Train a network", ito::tools::add_train},
       {"sample", "Draw samples from a trained network", ito::tools::add_sample},
+      {"edit", "Inpaint, colorize, enlarge, deblur, interpolate, encode, decode",
+       ito::tools::add_edit},
+      {"likelihood", "Bits per dimension of images under a trained network",
+       ito::tools::add_likelihood},
       {"info", "Describe this program, a preset, or a trained network", ito::tools::add_info},
       {"convert", "Turn a checkpoint of score_sde_pytorch into a network file of ours",
        ito::tools::add_convert},
       {"doctor", "Say what this machine offers and what is used", ito::tools::add_doctor},
       {"demo", "Train on built-in digits for two minutes and show samples", ito::tools::add_demo},
+      {"toy", "Train on points of the plane with every objective and show pictures",
+       ito::tools::add_toy},
   };
   std::vector<std::pair<CLI::App*, ito::tools::Command>> commands;
   for (const Entry& e : kCommands) {

@@ -4,11 +4,14 @@
 #include <memory>
 
 #include "engine/io/checksum.h"
+#include "samplers/ode/probability_flow.h"
 #include "sde/training/score_model.h"
+#include "sde/training/trained_network.h"
 #include "tools/config/config.h"
 #include "tools/data/grid.h"
 #include "tools/data/png.h"
 #include "tools/ito/commands.h"
+#include "tools/run/class_guidance.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
 
@@ -16,10 +19,13 @@ namespace ito::tools {
 namespace {
 
 struct SampleOptions {
-  std::string model, seeds = "0-15", grid, png_folder, trajectory;
+  std::string model, method, seeds = "0-15", grid, png_folder, trajectory;
+  std::string classifier, classes;
+  double guidance = 1;
   std::vector<std::string> overrides;
   int64_t seed = 0, batch = 64;
   int steps = 0;
+  double tolerance = 0;
   bool reference = false;
   CommonOptions common;
 };
@@ -37,6 +43,8 @@ SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model, Device de
     fields.assign(assignment.substr(0, equal), assignment.substr(equal + 1), "--set");
   }
   if (o.steps > 0) config.sampling.steps = o.steps;
+  if (!o.method.empty()) config.sampling.method = o.method;
+  if (o.tolerance > 0) config.sampling.rtol = config.sampling.atol = o.tolerance;
   config.sampling.validate();
   return {.score = model.score(),
           .sde = model.sde,
@@ -46,6 +54,21 @@ SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model, Device de
           .batch = o.batch,
           .device = device,
           .reference = o.reference};
+}
+
+/// Guidance by the options, or none.
+std::shared_ptr<const ClassGuidance> guidance_of(const SampleOptions& o,
+                                                 const sde::ScoreModel& model, Device device) {
+  if (o.classifier.empty() != o.classes.empty()) {
+    fail(ErrorCode::bad_usage, o.classes.empty() ? "--classifier" : "--class",
+         "is given without the other", "give --classifier PATH and --class 0-9");
+  }
+  if (o.classifier.empty()) return nullptr;
+  Config config;
+  config.fields().apply_known(model.settings, model.file.string());
+  return std::make_shared<ClassGuidance>(sde::load_classifier(o.classifier, device), config.sde,
+                                         model.sample_shape, parse_ranges(o.classes, "--class"),
+                                         o.guidance);
 }
 
 void write_single_images(const std::string& folder, const Tensor& x,
@@ -89,16 +112,26 @@ int run_sample(const SampleOptions& o) {
   const Device device = o.common.apply();
   const std::vector<int64_t> seeds = parse_ranges(o.seeds, "--seeds");
   const sde::ScoreModel model = sde::load_score_model(o.model, device);
-  const SampleJob job = job_of(o, model, device);
+  SampleJob job = job_of(o, model, device);
+  const auto guidance = guidance_of(o, model, device);
+  if (guidance) {
+    job.score_of = [&](const std::vector<int64_t>& samples) {
+      return guidance->guided(job.score, samples, device);
+    };
+  }
+  if (job.sampling.method != "pc" && job.sampling.method != "annealed_langevin") {
+    samplers::check_flow(*model.sde, model.labelling.labels);
+  }
   prepare_outputs(o);
   Progress progress;
   const auto start = std::chrono::steady_clock::now();
   const auto watch = [&](const samplers::StepView& view, int64_t done) {
+    const std::string of = view.steps > 0 ? "/" + std::to_string(view.steps) : "";
     progress.show("samples " + std::to_string(done) + "/" + std::to_string(seeds.size()) +
-                  "  step " + std::to_string(view.step + 1) + "/" + std::to_string(view.steps));
+                  "  step " + std::to_string(view.step + 1) + of);
     return samplers::Verdict::go_on;
   };
-  const Tensor x = draw_samples(job, seeds, watch);
+  const auto [x, evaluations] = draw(job, seeds, watch);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool centered = model.sde->centered_data();
@@ -110,7 +143,11 @@ int run_sample(const SampleOptions& o) {
     data::write_png(o.trajectory, trajectory_picture(job, few, 9));
   }
   progress.line(std::to_string(seeds.size()) + " samples in " + duration_text(seconds) + ", " +
-                peak_memory_text(device));
+                std::to_string(evaluations) + " evaluations each, " + peak_memory_text(device));
+  if (guidance) {
+    std::printf("classifier agrees on %lld of %zu\n",
+                static_cast<long long>(guidance->agreements(x.to(device), seeds)), seeds.size());
+  }
   std::printf("checksum %s\n", checksum_text(x).c_str());
   return 0;
 }
@@ -131,7 +168,20 @@ Command add_sample(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--steps", o->steps, "Predictor steps (sampling.steps)")
       ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--method", o->method,
+                 "pc, ode, stochastic_heun, sra1, adaptive, edm, dpm_solver or annealed_langevin "
+                 "(sampling.method)");
+  app.add_option("--tolerance", o->tolerance,
+                 "Error of a step of ode and adaptive (sampling.rtol and atol)")
+      ->check(CLI::Range(1e-12, 1.0));
   add_overrides(app, o->overrides, "sampling.key=value");
+  app.add_option("--classifier", o->classifier,
+                 "Run or file of a classifier that guides the samples to --class");
+  app.add_option("--class", o->classes,
+                 "Classes to draw, e.g. 3 or 0-9: sample i gets the i-th, in turn");
+  app.add_option("--guidance", o->guidance, "Weight of the classifier's gradient")
+      ->check(CLI::Range(0.0, 1000.0))
+      ->capture_default_str();
   app.add_option("--grid", o->grid, "Write all samples as one PNG");
   app.add_option("--png", o->png_folder, "Write each sample as a PNG in this folder");
   app.add_option("--trajectory", o->trajectory,

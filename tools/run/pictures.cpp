@@ -4,19 +4,16 @@
 #include <cstring>
 
 #include "engine/core/check.h"
+#include "samplers/correctors/langevin.h"
 #include "tools/data/grid.h"
 
 namespace ito::tools {
 namespace {
 
-samplers::PcOptions options_of(const SampleJob& job) {
-  return job.reference ? samplers::reference_pc_options(job.sampling, *job.sde)
-                       : samplers::pc_options(job.sampling, *job.sde);
-}
-
 /// Correctors and the published predictors step from level to level, and few levels of VP are too
 /// far apart for that. The first step is the longest.
 void check_levels(const SampleJob& job) {
+  if (job.sampling.method != "pc") return;
   const int steps = job.sampling.steps;
   const auto nearest = sde::IndexRounding::nearest;
   try {
@@ -33,14 +30,18 @@ void check_levels(const SampleJob& job) {
   }
 }
 
-Tensor run_batch(const SampleJob& job, const std::vector<int64_t>& seeds,
-                 const samplers::Observer& observer) {
+Drawn run_batch(const SampleJob& job, const std::vector<int64_t>& seeds,
+                const samplers::Observer& observer) {
   check_levels(job);
   const samplers::NoiseSource noise{.seed = job.seed};
   const Tensor prior =
       samplers::prior_sample(*job.sde, job.sample_shape, seeds, noise).to(job.device);
-  return samplers::sample_pc(job.score, *job.sde, prior, seeds, options_of(job), noise, observer)
-      .x.to(kCpu);
+  const auto mode =
+      job.reference ? samplers::SamplingMode::reference : samplers::SamplingMode::product;
+  const sde::ScoreFn score = job.score_of ? job.score_of(seeds) : job.score;
+  const samplers::SampleResult result =
+      samplers::sample(score, *job.sde, prior, seeds, job.sampling, mode, noise, observer);
+  return {result.x.to(kCpu), result.evaluations};
 }
 
 /// Data range to [0, 1].
@@ -74,12 +75,11 @@ Tensor normalized(const Tensor& x) {
 
 }  // namespace
 
-Tensor draw_samples(
-    const SampleJob& job, const std::vector<int64_t>& seeds,
-    const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer) {
+Drawn draw(const SampleJob& job, const std::vector<int64_t>& seeds,
+           const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer) {
   const int64_t count = static_cast<int64_t>(seeds.size());
   Shape shape{count, job.sample_shape[0], job.sample_shape[1], job.sample_shape[2]};
-  Tensor all = Tensor::empty(shape, DType::f32);
+  Drawn all{.x = Tensor::empty(shape, DType::f32)};
   for (int64_t first = 0; first < count; first += job.batch) {
     const int64_t end = std::min(count, first + job.batch);
     const std::vector<int64_t> part(seeds.begin() + first, seeds.begin() + end);
@@ -87,10 +87,18 @@ Tensor draw_samples(
     if (observer) {
       watch = [&](const samplers::StepView& view) { return observer(view, first); };
     }
-    const Tensor x = run_batch(job, part, watch);
-    std::memcpy(all.data<float>() + first * job.sample_shape.numel(), x.raw(), x.bytes());
+    const Drawn some = run_batch(job, part, watch);
+    std::memcpy(all.x.data<float>() + first * job.sample_shape.numel(), some.x.raw(),
+                some.x.bytes());
+    all.evaluations = std::max(all.evaluations, some.evaluations);
   }
   return all;
+}
+
+Tensor draw_samples(
+    const SampleJob& job, const std::vector<int64_t>& seeds,
+    const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer) {
+  return draw(job, seeds, observer).x;
 }
 
 data::Image picture_of(const Tensor& samples, bool centered) {
@@ -104,16 +112,19 @@ data::Image picture_of(const Tensor& samples, bool centered) {
 
 data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>& seeds,
                                int columns) {
-  columns = std::min(columns, job.sampling.steps + 1);
+  const auto steps = static_cast<int>(samplers::observed_steps(job.sampling));
+  if (steps > 0) columns = std::min(columns, steps + 1);
   std::vector<Tensor> states;
   const auto keep = [&](const samplers::StepView& view) {
-    // Columns are spread evenly over the steps; the last column is the finished sample.
-    const int wanted = static_cast<int>(states.size()) * view.steps / (columns - 1);
-    if (view.step == wanted && static_cast<int>(states.size()) < columns - 1)
-      states.push_back(view.x.clone());
+    // Columns are spread evenly over the steps, or over the time where the solver chooses its
+    // steps; the last column is the finished sample.
+    const auto column = static_cast<int>(states.size());
+    const bool due = steps > 0 ? view.step == column * steps / (columns - 1)
+                               : view.t <= job.sde->T() * (1 - double(column) / (columns - 1));
+    if (due && column < columns - 1) states.push_back(view.x.clone());
     return samplers::Verdict::go_on;
   };
-  const Tensor last = run_batch(job, seeds, keep);
+  const Tensor last = run_batch(job, seeds, keep).x;
   if (last.size(1) == 1 && last.size(3) == 2) return picture_of(last, job.sde->centered_data());
   std::vector<uint8_t> bytes;
   const auto per_image = static_cast<size_t>(job.sample_shape.numel());

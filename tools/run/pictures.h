@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "samplers/pc.h"
+#include "samplers/sample.h"
 #include "tools/data/image.h"
 
 namespace ito::tools {
@@ -13,6 +13,9 @@ namespace ito::tools {
 /// What to sample from, and how.
 struct SampleJob {
   sde::ScoreFn score;
+  /// The score for a batch of samples, by their global indices, where it differs between them
+  /// (conditions, guidance); null: `score`.
+  std::function<sde::ScoreFn(const std::vector<int64_t>& samples)> score_of = {};
   std::shared_ptr<const sde::Sde> sde;
   Shape sample_shape;  ///< [H, W, C]
   samplers::SamplingConfig sampling;
@@ -22,8 +25,17 @@ struct SampleJob {
   bool reference = false;  ///< the published code to the letter (contracts: reference mode)
 };
 
-/// Samples with the global indices `seeds`, [N, H, W, C] in the SDE's data range. The observer sees
-/// every step of every batch, with the number of samples done before.
+struct Drawn {
+  Tensor x;                 ///< [N, H, W, C] in the SDE's data range
+  int64_t evaluations = 0;  ///< of the score, of the sample that took most
+};
+
+/// Samples with the global indices `seeds`. The observer sees every step of every batch, with the
+/// number of samples done before.
+Drawn draw(
+    const SampleJob& job, const std::vector<int64_t>& seeds,
+    const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer = {});
+/// The samples of draw() alone.
 Tensor draw_samples(
     const SampleJob& job, const std::vector<int64_t>& seeds,
     const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer = {});

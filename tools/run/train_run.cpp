@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <numeric>
 
+#include "sde/training/score_network.h"
 #include "sde/training/trainer.h"
 #include "tools/data/png.h"
 #include "tools/run/classifier_run.h"
@@ -45,7 +46,8 @@ class ScoreRun final : public RunLoop {
     const auto labels =
         config().objective.continuous ? sde::Labels::continuous : sde::Labels::discrete;
     const data::ImageShape s = dataset().shape();
-    const SampleJob job{.score = sde::make_score(forward, sde(), {labels, config().sde.num_scales}),
+    const SampleJob job{.score = sde::make_score(sde::score_network(forward, config().objective),
+                                                 sde(), {labels, config().sde.num_scales}),
                         .sde = sde(),
                         .sample_shape = {s.height, s.width, s.channels},
                         .sampling = config().sampling,

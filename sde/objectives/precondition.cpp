@@ -1,4 +1,4 @@
-#include "models/precondition.h"
+#include "sde/objectives/precondition.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include "kernels/reshape/op.h"
 #include "kernels/unary/op.h"
 
-namespace ito::nn {
+namespace ito::sde {
 namespace {
 
 /// values [N] for broadcasting over x [N, ...].
@@ -83,15 +83,14 @@ Precondition::Scales Precondition::scales(const Tensor& sigma) const {
   return {Tensor(), -sigma, ops::rsqrt(variance + 1.0), label(sigma)};
 }
 
-Tensor Precondition::denoise(const LabelledFn& network, const Tensor& x,
-                             const Tensor& sigma) const {
+Tensor Precondition::denoise(const NetworkFn& network, const Tensor& x, const Tensor& sigma) const {
   const Scales c = scales(sigma);
   const Tensor correction = over(c.out, x) * network(over(c.in, x) * x, c.label);
   if (!c.slope) return x + correction;
   return over(1.0 + c.slope * ops::square(sigma), x) * x + correction;
 }
 
-LabelledFn Precondition::score(LabelledFn network) const {
+NetworkFn Precondition::score(NetworkFn network) const {
   return [how = *this, network = std::move(network)](const Tensor& x, const Tensor& sigma) {
     const Scales c = how.scales(sigma);
     const Tensor out = over(c.out / ops::square(sigma), x);
@@ -105,10 +104,10 @@ double Precondition::training_weight(double sigma) const {
   return kind == PreconditionKind::edm ? (variance + data) / (variance * data) : 1 / variance;
 }
 
-LabelledFn ve_network_for_centered_data(LabelledFn network) {
+NetworkFn ve_network_for_centered_data(NetworkFn network) {
   return [network = std::move(network)](const Tensor& y, const Tensor& half_sigma) {
     return over(half_sigma, y) * network(0.5 * (y + 1.0), half_sigma);
   };
 }
 
-}  // namespace ito::nn
+}  // namespace ito::sde

@@ -4,14 +4,9 @@
 // for x = data + sigma z. The score is that of a variance-exploding SDE.
 #pragma once
 
-#include <functional>
+#include "sde/score.h"
 
-#include "engine/core/tensor.h"
-
-namespace ito::nn {
-
-/// x [N, ...] and labels [N] to a tensor like x.
-using LabelledFn = std::function<Tensor(const Tensor& x, const Tensor& labels)>;
+namespace ito::sde {
 
 /// |       | c_skip           | c_out                   | c_in              | c_noise          |
 /// | edm   | sd^2/(s^2+sd^2)  | s sd / sqrt(s^2+sd^2)   | 1/sqrt(s^2+sd^2)  | ln(s) / 4        |
@@ -33,10 +28,10 @@ struct Precondition {
   int levels = 1000;                     ///< iddpm: of the cosine schedule
 
   /// D(x; sigma). x [N, ...] f32 or f64, sigma [N] > 0 of x's dtype. Differentiable.
-  Tensor denoise(const LabelledFn& network, const Tensor& x, const Tensor& sigma) const;
+  Tensor denoise(const NetworkFn& network, const Tensor& x, const Tensor& sigma) const;
   /// (x, sigma) -> (D(x; sigma) - x) / sigma^2, computed without that difference: a network in the
   /// sense of sde::NetworkFn for a VE SDE, whose continuous labels are sigma.
-  LabelledFn score(LabelledFn network) const;
+  NetworkFn score(NetworkFn network) const;
   /// Weight of |D - x_0|^2 in training: (s^2 + sd^2) / (s sd)^2 (edm), 1 / s^2 (the others).
   double training_weight(double sigma) const;
 
@@ -51,6 +46,6 @@ struct Precondition {
 
 /// F of a VE network of score_sde, whose data is in [0, 1] and which divides by sigma itself, for
 /// Precondition `ve` with LabelUse::logarithm and data in [-1, 1]: F(y, s/2) = s/2 n((y+1)/2, s/2).
-LabelledFn ve_network_for_centered_data(LabelledFn network);
+NetworkFn ve_network_for_centered_data(NetworkFn network);
 
-}  // namespace ito::nn
+}  // namespace ito::sde

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# sampling.sh ITO WORK: every sampling method, guidance by a classifier, and likelihoods, through the
+# program: no sample depends on its batch, evaluations are counted, what does not fit is refused.
+source "$(dirname "$0")/common.sh"
+
+quiet vp "$ito" train "${tiny[@]}" --max-steps 4 --out vp
+quiet ve "$ito" train "${tiny_ve[@]}" --max-steps 4 --out ve
+quiet levels "$ito" train "${tiny_ve[@]}" --max-steps 4 --out levels \
+  --set model.embedding_type=positional --set objective.kind=smld --set objective.continuous=false
+quiet classifier "$ito" train --preset classifier/demo --set train.batch=8 --set model.nf=8 \
+  --set train.sample_every=0 --max-steps 4 --out classifier
+
+draw() {  # name, sample options
+  "$ito" sample "${@:2}" --seeds 0-4 >"$1.sum" 2>"$1.log" || { cat "$1.log"; die "$1"; }
+}
+declare -A evaluations=([ode]= [adaptive]= [stochastic_heun]=13 [sra1]=13 [edm]=13 [dpm_solver]=7
+                        [annealed_langevin]=7 [pc]=7)
+for run in vp ve; do
+  for method in "${!evaluations[@]}"; do
+    name=${run}_$method
+    options=("$run" --method "$method" --set sampling.corrector=none
+             --set sampling.predictor=euler_maruyama)
+    [ $method != ode ] || options+=(--tolerance 1e-3)
+    [ $method != adaptive ] || options+=(--tolerance 0.2)
+    draw "$name" "${options[@]}" --batch 5
+    draw "${name}_alone" "${options[@]}" --batch 1
+    cmp "$name.sum" "${name}_alone.sum" || die "$name depends on the batch"
+    count=$(sed -n 's/.*, \([0-9]*\) evaluations each.*/\1/p' "$name.log")
+    [ "${count:-0}" -ge 3 ] || die "$name: no evaluations in $(cat "$name.log")"
+    [ -z "${evaluations[$method]}" ] || [ "$count" = "${evaluations[$method]}" ] ||
+      die "$name: $count evaluations"
+  done
+done
+[ "$(cat vp_*.sum | sort -u | wc -l)" -ge 8 ] || die "methods that draw the same"
+draw rk4 vp --method ode --set sampling.solver=rk4
+grep -q ' 25 evaluations each' rk4.log || die "rk4: $(cat rk4.log)"
+draw ddim vp --set sampling.predictor=ddim --set sampling.grid=karras
+
+draw guided vp --classifier classifier --class 0-9 --guidance 3
+draw guided_alone vp --classifier classifier --class 0-9 --guidance 3 --batch 2
+cmp guided.sum guided_alone.sum || die "a class depends on the batch"
+grep -q '^classifier agrees on [0-5] of 5$' guided.sum || die "no agreement: $(cat guided.sum)"
+draw free vp
+! cmp -s <(grep checksum guided.sum) <(grep checksum free.sum) || die "guidance changes nothing"
+
+# --json: one object with these keys; the same per image in any batch.
+bits() { "$ito" likelihood vp --images 3 --tolerance 1e-3 "$@" 2>likelihood.log; }
+bits --json --csv a.csv >a.json || { cat likelihood.log; die "likelihood"; }
+bits --json --csv b.csv --batch 1 --threads 1 >b.json
+cmp a.csv b.csv && cmp a.json b.json || die "likelihoods depend on the batch"
+[ "$(wc -l <a.csv)" = 4 ] || die "a.csv: not three images"
+for key in bits_per_dim standard_error images evaluations offset eps tolerance divergence probes; do
+  grep -q "\"$key\": " a.json || die "a.json lacks $key"
+done
+grep -q '"images": 3, .*"offset": 7,' a.json || die "$(cat a.json)"
+mean=$(awk -F, 'NR > 1 { sum += $2 } END { printf "%.9f", sum / (NR - 1) }' a.csv)
+printed=$(sed -n 's/.*"bits_per_dim": \([0-9.]*\),.*/\1/p' a.json)
+[ "$mean" = "$(printf %.9f "$printed")" ] || die "mean $mean, printed $printed"
+bits --divergence gaussian --probes 2 >text || die "gaussian probes"
+grep -q '^bits/dim  *[0-9.]* +- [0-9.]* (standard error)$' text || die "$(cat text)"
+
+# refused NUMBER SUBJECT COMMAND...: one line that begins so.
+refused() {
+  local number=$1 subject=$2 code=0
+  shift 2
+  "$@" >out.log 2>err.log || code=$?
+  [ $code = "${number:0:1}" ] || die "exit code $code: $* ($(cat err.log))"
+  [ "$(wc -l <err.log)" = 1 ] || die "not one line: $* ($(cat err.log))"
+  [[ $(cat err.log) == "error[E$number] $subject"*"; fix: "* ]] || die "$*: $(cat err.log)"
+}
+refused 203 sampling.method "$ito" sample vp --method od
+refused 203 sampling.solver "$ito" sample vp --method ode --set sampling.solver=rk5
+refused 204 sampling.method "$ito" sample vp --method edm --reference
+refused 204 sampling.method "$ito" sample levels --method ode
+refused 204 sampling.method "$ito" likelihood levels
+refused 201 --class "$ito" sample vp --class 3
+refused 203 --class "$ito" sample vp --classifier classifier --class 3,11
+refused 204 classifier/ "$ito" sample ve --classifier classifier --class 3
+refused 204 vp/ "$ito" sample vp --classifier vp --class 3
+refused 204 classifier/ "$ito" likelihood classifier
+echo "all methods sampled"

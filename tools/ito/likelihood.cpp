@@ -1,0 +1,182 @@
+#include <CLI/CLI.hpp>
+#include <cinttypes>
+#include <cstdio>
+#include <memory>
+#include <numeric>
+
+#include "engine/io/atomic_file.h"
+#include "samplers/likelihood/log_likelihood.h"
+#include "sde/training/score_model.h"
+#include "tools/config/config.h"
+#include "tools/data/batch_source.h"
+#include "tools/ito/commands.h"
+#include "tools/run/progress.h"
+
+namespace ito::tools {
+namespace {
+
+struct LikelihoodOptions {
+  std::string model, data, split = "test", divergence = "rademacher", csv;
+  int64_t images = 0, batch = 64, seed = 0;
+  int probes = 1;
+  double tolerance = 1e-5, eps = 1e-5;
+  bool json = false;
+  CommonOptions common;
+};
+
+std::shared_ptr<const data::Dataset> dataset_of(const LikelihoodOptions& o,
+                                                const sde::ScoreModel& model) {
+  Config config;
+  config.fields().apply_known(model.settings, model.file.string());
+  if (!o.data.empty()) config.data.path = o.data;
+  std::shared_ptr<const data::Dataset> set =
+      data::open_dataset(config.data, o.split == "train" ? data::Split::train : data::Split::test);
+  if (!set->has_bytes()) {
+    fail(ErrorCode::bad_combination, "ito likelihood",
+         "\"" + set->name() + "\" holds points, which have no bits", "give a model of images");
+  }
+  return set;
+}
+
+samplers::LikelihoodOptions solver_of(const LikelihoodOptions& o) {
+  using samplers::Divergence;
+  return {.solver = {.rtol = o.tolerance, .atol = o.tolerance},
+          .eps = o.eps,
+          .divergence = o.divergence == "exact"      ? Divergence::exact
+                        : o.divergence == "gaussian" ? Divergence::gaussian
+                                                     : Divergence::rademacher,
+          .probes = o.probes,
+          .seed = static_cast<uint64_t>(o.seed)};
+}
+
+/// Images [first, first + count) of the set, dequantised, in the SDE's data range.
+Tensor images_of(const data::Dataset& set, int64_t first, int64_t count, uint64_t seed,
+                 bool centered) {
+  const data::ImageShape s = set.shape();
+  Tensor images = Tensor::empty({count, s.height, s.width, s.channels}, DType::f32);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto out = images.span<float>().subspan(static_cast<size_t>(i) * s.numel(), s.numel());
+    data::dequantize(set.pixels(first + i), {seed, Purpose::data, 0},
+                     static_cast<uint32_t>(first + i), out);
+    if (!centered) continue;
+    for (float& v : out) v = 2 * v - 1;
+  }
+  return images;
+}
+
+struct Results {
+  std::vector<double> bits;  ///< per dimension, one per image
+  double evaluations = 0;    ///< mean over the images
+};
+
+Results evaluate(const LikelihoodOptions& o, const sde::ScoreModel& model, const data::Dataset& set,
+                 int64_t count, Device device) {
+  const bool centered = model.sde->centered_data();
+  const samplers::Quantization quantization{.low = centered ? -1.0 : 0.0};
+  Progress progress;
+  Results results;
+  const auto seed = static_cast<uint64_t>(o.seed);
+  for (int64_t first = 0; first < count; first += o.batch) {
+    const int64_t n = std::min(o.batch, count - first);
+    std::vector<int64_t> indices(static_cast<size_t>(n));
+    std::iota(indices.begin(), indices.end(), first);
+    const samplers::Likelihood l = samplers::log_likelihood(
+        model.score(), *model.sde, images_of(set, first, n, seed, centered).to(device), indices,
+        solver_of(o));
+    for (const double logp : l.logp) {
+      results.bits.push_back(
+          samplers::bits_per_dim(logp, static_cast<int64_t>(set.shape().numel()), quantization));
+    }
+    for (const int64_t e : l.evaluations) {
+      results.evaluations += static_cast<double>(e) / static_cast<double>(count);
+    }
+    const samplers::Summary so_far = samplers::summarize(results.bits);
+    char text[120];
+    std::snprintf(text, sizeof text, "images %" PRId64 "/%" PRId64 "  bits/dim %.4f +- %.4f",
+                  first + n, count, so_far.mean, so_far.standard_error);
+    progress.show(text);
+  }
+  return results;
+}
+
+void write_csv(const std::string& file, const std::vector<double>& bits) {
+  std::string text = "image,bits_per_dim\n";
+  char line[64];
+  for (size_t i = 0; i < bits.size(); ++i) {
+    std::snprintf(line, sizeof line, "%zu,%.17g\n", i, bits[i]);
+    text += line;
+  }
+  write_file_atomically(file, std::vector<uint8_t>(text.begin(), text.end()));
+}
+
+int run_likelihood(const LikelihoodOptions& o) {
+  const Device device = o.common.apply();
+  const sde::ScoreModel model = sde::load_score_model(o.model, device);
+  samplers::check_flow(*model.sde, model.labelling.labels);
+  const auto set = dataset_of(o, model);
+  const int64_t count = o.images == 0 ? set->size() : std::min(o.images, set->size());
+  const Results r = evaluate(o, model, *set, count, device);
+  const samplers::Summary s = samplers::summarize(r.bits);
+  if (!o.csv.empty()) write_csv(o.csv, r.bits);
+  const double offset =
+      samplers::bits_per_dim_offset({.low = model.sde->centered_data() ? -1.0 : 0.0});
+  if (o.json) {
+    std::printf("{\"bits_per_dim\": %.17g, \"standard_error\": %.17g, \"images\": %" PRId64
+                ", \"evaluations\": %.17g, \"offset\": %g, \"eps\": %g, \"tolerance\": %g, "
+                "\"divergence\": \"%s\", \"probes\": %d}\n",
+                s.mean, s.standard_error, count, r.evaluations, offset, o.eps, o.tolerance,
+                o.divergence.c_str(), o.probes);
+    return 0;
+  }
+  std::printf("bits/dim      %.4f +- %.4f (standard error)\n", s.mean, s.standard_error);
+  std::printf("images        %" PRId64 " of %" PRId64 " (%s split of %s)\n", count, set->size(),
+              o.split.c_str(), set->name().c_str());
+  std::printf("evaluations   %.1f per image, each with %s\n", r.evaluations,
+              o.divergence == "exact"
+                  ? "one product per dimension"
+                  : (std::to_string(o.probes) + " " + o.divergence + " probe(s)").c_str());
+  std::printf(
+      "conventions   -log2 p / d + %g; bytes made continuous by (k + u) / 256; t from %g; "
+      "tolerance %g\n",
+      offset, o.eps, o.tolerance);
+  return 0;
+}
+
+}  // namespace
+
+Command add_likelihood(CLI::App& app) {
+  const auto o = std::make_shared<LikelihoodOptions>();
+  app.add_option("model", o->model, "Run folder, checkpoint folder, or .safetensors file")
+      ->required();
+  app.add_option("--data", o->data, "Folder or file of the data set; the training's if not given");
+  app.add_option("--split", o->split, "train or test")
+      ->check(CLI::IsMember({"train", "test"}))
+      ->capture_default_str();
+  app.add_option("--images", o->images, "How many, from the first on; 0: all")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 32))
+      ->capture_default_str();
+  app.add_option("--divergence", o->divergence, "rademacher, gaussian (Hutchinson) or exact")
+      ->check(CLI::IsMember({"rademacher", "gaussian", "exact"}))
+      ->capture_default_str();
+  app.add_option("--probes", o->probes, "Hutchinson probes per image")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--tolerance", o->tolerance, "Relative and absolute, of a solver step")
+      ->check(CLI::Range(1e-12, 1.0))
+      ->capture_default_str();
+  app.add_option("--eps", o->eps, "Time of the data")
+      ->check(CLI::Range(1e-9, 0.1))
+      ->capture_default_str();
+  app.add_option("--seed", o->seed, "Of dequantisation and probes")
+      ->check(CLI::Range(int64_t{0}, kMostSeed))
+      ->capture_default_str();
+  app.add_option("--batch", o->batch, "Images computed together. Never changes results")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("--csv", o->csv, "Write bits/dim of every image to this file");
+  app.add_flag("--json", o->json, "Print one JSON object");
+  o->common.add_to(app);
+  return [o] { return run_likelihood(*o); };
+}
+
+}  // namespace ito::tools

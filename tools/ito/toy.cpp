@@ -1,0 +1,114 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "engine/core/nearest_name.h"
+#include "tools/data/png.h"
+#include "tools/ito/commands.h"
+#include "tools/run/interrupt.h"
+#include "tools/run/pitfalls.h"
+#include "tools/run/progress.h"
+#include "tools/run/toy_run.h"
+
+namespace ito::tools {
+namespace {
+
+struct ToyOptions {
+  std::string data = "all", objective = "dsm", out = "toy";
+  double minutes = 3;
+  int64_t steps = 0, seed = 0;
+  int threads = 0;
+};
+
+/// Those of `names` that an option asks for: all, or one.
+std::vector<std::string> chosen(const std::string& option, const std::string& wanted,
+                                const std::vector<std::string>& names) {
+  if (wanted == "all") return names;
+  if (std::ranges::find(names, wanted) != names.end()) return {wanted};
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  fail(ErrorCode::unknown_key, option, "there is no \"" + wanted + "\"",
+       "use " + std::string(nearest_name(wanted, views)) + " (the nearest), or all");
+}
+
+void write_pitfalls(const std::filesystem::path& out, uint64_t seed) {
+  const MixingDemo mixing = show_slow_mixing(seed);
+  data::write_png(out / "pitfall_mixing.png", mixing.picture);
+  std::printf(
+      "%s: two modes of weights 0.8 and 0.2; share of the large one\n"
+      "  data %.2f, Langevin dynamics at one noise level %.2f, annealed %.2f\n",
+      (out / "pitfall_mixing.png").c_str(), mixing.data, mixing.plain, mixing.annealed);
+  const LowDensityDemo density = show_low_density(seed);
+  data::write_png(out / "pitfall_low_density.png", density.picture);
+  std::printf(
+      "%s: true field, learned field, error and data\n"
+      "  relative error of the score where data is %.2f, elsewhere %.2f\n",
+      (out / "pitfall_low_density.png").c_str(), density.error_near, density.error_far);
+}
+
+int run_gallery(const ToyOptions& o) {
+  CommonOptions{.device = "cpu", .threads = o.threads}.apply();
+  install_interrupt_handlers();
+  const auto sets =
+      chosen("--data", o.data, {"checkerboard", "swiss_roll", "two_moons", "gaussians8"});
+  const auto objectives = chosen("--objective", o.objective, toy_objectives());
+  const std::filesystem::path out(o.out);
+  std::error_code error;
+  std::filesystem::create_directories(out, error);
+  const auto seed = static_cast<uint64_t>(o.seed);
+  // Sampling and the density take about as long as two seconds of training, the pitfalls ten.
+  const double runs = static_cast<double>(sets.size() * objectives.size());
+  const double seconds = std::max(0.5, (60 * o.minutes - 10) / runs - 2);
+  Progress progress;
+  std::printf("From left to right: data, learned score, samples, density\n");
+  for (const std::string& set : sets) {
+    for (const std::string& objective : objectives) {
+      const std::string name = set + "_" + objective + ".png";
+      progress.show("training " + name);
+      ToyResult result;
+      try {
+        result = run_toy({.data = set,
+                          .objective = objective,
+                          .seconds = seconds,
+                          .steps = o.steps,
+                          .seed = seed});
+      } catch (const UserError& e) {
+        if (e.code() != ErrorCode::not_finite) throw;
+        std::printf("%s: none, %s\n", (out / name).c_str(), e.fact().c_str());
+        continue;
+      }
+      if (interrupted()) return kExitPreempted;
+      data::write_png(out / name, result.picture);
+      std::printf("%s: %lld steps, loss %.4g\n", (out / name).c_str(),
+                  static_cast<long long>(result.steps), result.loss);
+      std::fflush(stdout);
+    }
+  }
+  write_pitfalls(out, seed);
+  return 0;
+}
+
+}  // namespace
+
+Command add_toy(CLI::App& app) {
+  const auto o = std::make_shared<ToyOptions>();
+  app.add_option("--data", o->data, "checkerboard, swiss_roll, two_moons, gaussians8, or all")
+      ->capture_default_str();
+  app.add_option("--objective", o->objective, "dsm, ssm_vr, edm, ... (the presets toy/...), or all")
+      ->capture_default_str();
+  app.add_option("--out", o->out, "Folder for the pictures")->capture_default_str();
+  app.add_option("--minutes", o->minutes, "Time for everything")
+      ->check(CLI::Range(0.001, kMostMinutes))
+      ->capture_default_str();
+  app.add_option("--steps", o->steps,
+                 "Training steps of each network instead of a time; 0: by time")
+      ->check(CLI::Range(int64_t{0}, kMostSteps));
+  app.add_option("--seed", o->seed, "Seed of everything random")
+      ->check(CLI::Range(int64_t{0}, kMostSeed))
+      ->capture_default_str();
+  app.add_option("--threads", o->threads, "Threads; 0: one per core")->check(CLI::Range(0, 4096));
+  return [o] { return run_gallery(*o); };
+}
+
+}  // namespace ito::tools
