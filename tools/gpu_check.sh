@@ -20,7 +20,7 @@ mkdir -p build
 cmake -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DITO_CUDA=ON -DITO_EMULATOR=OFF -DITO_TESTS=ON \
   -DITO_TOOLS=ON -DITO_BENCH=ON -DITO_INSTALL=OFF >$build.configure.log 2>&1 ||
   { cat $build.configure.log; exit 1; }
-cmake --build $build --target ops_test device_test ops_bench evidence ito
+cmake --build $build --target ops_test device_test device_samplers_test ops_bench evidence ito
 bin=$build/bin
 mkdir -p $parts && rm -f $parts/*
 echo "built in $((SECONDS - start)) s"
@@ -35,6 +35,7 @@ run() {  # name seconds command...: the command's output and exit code become pa
 
 run ops 120 $bin/ops_test --device=cuda --report=$parts/ops.report --gtest_brief=1
 run device 90 $bin/device_test --device=cuda
+run samplers 90 $bin/device_samplers_test --device=cuda
 run bench 120 $bin/ops_bench --device=cuda --benchmark_min_time=0.05 \
   --benchmark_out=$parts/bench.json --benchmark_out_format=json
 # The same products and convolutions by cuBLASLt and cuDNN.

@@ -15,10 +15,9 @@
 namespace ito::samplers {
 namespace {
 
-/// log p(x) - |p|^2 / 2, the negative energy, f64 [N].
+/// log p(x) - |p|^2 / 2, the negative energy, [N].
 Tensor log_joint(const Phase& s) {
-  const Tensor p = ops::cast(ops::flatten(s.p), DType::f64);
-  return ops::cast(s.density.value, DType::f64) - 0.5 * ops::sum(ops::square(p), {1});
+  return s.density.value - 0.5 * ops::sum(ops::flatten(ops::square(s.p)), {1});
 }
 
 class Draws {
@@ -35,9 +34,9 @@ class Draws {
     if (noise_.recorded) return noise_.recorded();
     return draw(ops::NoiseKind::normal, shape_, dtype_, 2 * i);
   }
-  /// log of a uniform number in (0, 1], f64 [N].
+  /// log of a uniform number in (0, 1], [N].
   Tensor log_threshold(int i) const {
-    const Tensor u = draw(ops::NoiseKind::uniform, Shape{1}, DType::f64, 2 * i + 1);
+    const Tensor u = draw(ops::NoiseKind::uniform, Shape{1}, dtype_, 2 * i + 1);
     return ops::log(1.0 - ops::reshape(u, {u.size(0)}));
   }
 
@@ -112,7 +111,7 @@ HmcResult sample_hmc(const DensityFn& density, const Tensor& start,
     ++done;
   }
   result.x = state.x;
-  result.acceptance = (accepted / done).to(kCpu).to_vector<double>();
+  result.acceptance = ops::cast((accepted / done).to(kCpu), DType::f64).to_vector<double>();
   check_finite(result.x);
   return result;
 }

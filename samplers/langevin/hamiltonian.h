@@ -51,7 +51,7 @@ struct HmcResult {
 };
 
 /// Hamiltonian Monte Carlo (Duane et al. 1987; Neal 2011): a momentum from N(0, I), leapfrog steps,
-/// accepted with probability min(1, exp(H - H')). Energies are compared in fp64. A proposal that is
+/// accepted with probability min(1, exp(H - H')). Energies have the dtype of x. A proposal that is
 /// not finite is rejected. Draws are by counter, momentum (seed, corrector, 2 i) and acceptance
 /// (seed, corrector, 2 i + 1), so a sample depends on its index alone; recorded draws are momenta.
 /// The loop does not wait for the device. Leaves p invariant for every step size. The observer's

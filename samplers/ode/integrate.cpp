@@ -5,13 +5,9 @@
 #include <numeric>
 
 #include "kernels/binary/op.h"
-#include "kernels/cast/op.h"
-#include "kernels/concat/op.h"
-#include "kernels/gather/op.h"
-#include "kernels/reduce/op.h"
-#include "kernels/reshape/op.h"
 #include "kernels/scaled_sum/op.h"
 #include "kernels/unary/op.h"
+#include "samplers/solvers/rows.h"
 #include "sde/score.h"
 
 namespace ito::samplers {
@@ -46,26 +42,9 @@ Tensor take_step(const OdeRhs& f, const Tableau& rule, const Tensor& y, std::spa
   return advanced(y, h, combination(rule.b, k));
 }
 
-/// Mean over a row of (x / scale)^2, for every row, on the host.
-std::vector<double> mean_squares(const Tensor& x, const Tensor& scale) {
-  const Tensor ratio = ops::reshape(ops::square(x / scale), {x.size(0), x.numel() / x.size(0)});
-  return ops::cast(ops::mean(ratio, {1}), DType::f64).to(kCpu).to_vector<double>();
-}
-
 double root_mean(std::span<const double> squares) {
   const double sum = std::accumulate(squares.begin(), squares.end(), 0.0);
   return std::sqrt(sum / static_cast<double>(squares.size()));
-}
-
-/// Rows of `a` where pick is 0, of `b` where it is 1. No arithmetic: a row that is not finite does
-/// not touch the other.
-Tensor choose_rows(const Tensor& a, const Tensor& b, const std::vector<int64_t>& pick) {
-  if (std::ranges::all_of(pick, [](int64_t p) { return p == 1; })) return b;
-  std::vector<int64_t> index;
-  for (size_t n = 0; n < pick.size(); ++n) {
-    index.push_back(pick[n] * a.size(0) + static_cast<int64_t>(n));
-  }
-  return ops::gather(ops::concat({a, b}, 0), Tensor::from(index, {a.size(0)}, a.device()));
 }
 
 /// What moves with steps of its own: a row, or the whole batch.
@@ -114,7 +93,7 @@ class Adaptive {
 
   /// Values of rows as values of lanes: themselves, or their mean.
   std::vector<double> norms(const Tensor& x, const Tensor& scale) const {
-    std::vector<double> squares = mean_squares(x, scale);
+    std::vector<double> squares = mean_squares(x / scale);
     if (lanes_.size() != squares.size()) return {root_mean(squares)};
     for (double& s : squares) s = std::sqrt(s);
     return squares;
@@ -192,8 +171,8 @@ class Adaptive {
     if (pick.front() == 1) result_.times.push_back(lanes_.front().t);
     std::vector<int64_t> rows = pick;
     if (lanes_.size() == 1) rows.assign(static_cast<size_t>(y.size(0)), pick.front());
-    y_ = choose_rows(y_, y, rows);
-    slope_ = choose_rows(slope_, slope, rows);
+    y_ = select_rows(y_, y, rows);
+    slope_ = select_rows(slope_, slope, rows);
     return true;
   }
 

@@ -17,7 +17,10 @@ struct FlowOptions {
 OdeRhs probability_flow_rhs(const sde::ScoreFn& score, const sde::Sde& sde);
 
 /// From the state `x` at T down to eps. Denoise::mean is what the public implementation does: the
-/// mean of one reverse diffusion step at eps.
+/// mean of one reverse diffusion step at eps. With StepControl::fixed a step is one recorded graph
+/// on a GPU (see run_scheme), and observers see the time where it starts, else the time reached.
+/// Adaptive control reads one number per row and attempt: the length of the next step is a function
+/// of the error, so nothing of the next attempt can be given to the device before it is known.
 SampleResult sample_ode(const sde::ScoreFn& score, const sde::Sde& sde, const Tensor& x,
                         const FlowOptions& options, const Observer& observer = {});
 

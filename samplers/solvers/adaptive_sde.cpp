@@ -5,10 +5,7 @@
 
 #include "engine/autograd/autograd.h"
 #include "kernels/binary/op.h"
-#include "kernels/cast/op.h"
 #include "kernels/noise/op.h"
-#include "kernels/reduce/op.h"
-#include "kernels/reshape/op.h"
 #include "kernels/unary/op.h"
 #include "samplers/solvers/rows.h"
 
@@ -84,12 +81,13 @@ class Adaptive {
     const Tensor atol = Tensor::full(Shape{1}, options_.atol, x_.dtype(), x_.device());
     const Tensor scale =
         ops::maximum(options_.rtol * ops::maximum(size(euler), size(before_)), atol);
-    const Tensor ratio = ops::cast(ops::flatten((euler - heun) / scale), DType::f64);
-    return ops::sqrt(ops::mean(ops::square(ratio), {1})).to(kCpu).to_vector<double>();
+    std::vector<double> list = mean_squares((euler - heun) / scale);
+    for (double& v : list) v = std::sqrt(v);
+    return list;
   }
   void judge(const std::vector<double>& error, const std::vector<double>& next, const Tensor& euler,
              const Tensor& heun) {
-    std::vector<double> pick;
+    std::vector<int64_t> pick;
     for (size_t n = 0; n < lanes_.size(); ++n) {
       Lane& lane = lanes_[n];
       const bool good = !lane.arrived && error[n] <= 1;
@@ -107,9 +105,8 @@ class Adaptive {
              "allow larger errors, or check the network");
       }
     }
-    const Tensor rows = Tensor::from(pick, {static_cast<int64_t>(pick.size())}, x_.device());
-    x_ = select_rows(x_, heun, rows);
-    before_ = select_rows(before_, euler, rows);
+    x_ = select_rows(x_, heun, pick);
+    before_ = select_rows(before_, euler, pick);
   }
 
   const sde::ScoreFn& score_;

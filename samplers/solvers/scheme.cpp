@@ -13,7 +13,8 @@ namespace ito::samplers {
 
 namespace {
 
-constexpr Term kFixedTerms[] = {Term::score0, Term::score1, Term::estimate, Term::previous};
+constexpr Term kFixedTerms[] = {Term::score0, Term::score1, Term::score2,   Term::score3,
+                                Term::score4, Term::score5, Term::estimate, Term::previous};
 constexpr Term kNoiseTerms[] = {Term::noise0, Term::noise1};
 
 /// The tensors that a step has so far.
@@ -106,6 +107,8 @@ class Runner {
     std::vector<Form> estimates, nexts;
     size_t stages = 0;
     for (const SchemeStep& step : scheme.steps) {
+      ITO_CHECK(!step.stages.empty() && step.stages.size() <= kMostStages, ValueError,
+                "a step has one to six stages", kv("stages", step.stages.size()));
       stages = std::max(stages, step.stages.size());
       estimates.push_back(step.estimate);
       nexts.push_back(step.next);
@@ -137,10 +140,11 @@ class Runner {
     }
     for (size_t j = 0; j < step.stages.size(); ++j) {
       const Tensor x = form(at_[j], v).x;
-      at(v, j == 0 ? Term::score0 : Term::score1) = evaluate(j, x, step.stages[j].t);
+      at(v, score_term(j)) = evaluate(j, x, step.stages[j].t);
     }
     // A step with fewer stages than others has coefficients of 0 there.
-    if (step.stages.size() < at_.size()) at(v, Term::score1) = at(v, Term::score0);
+    for (size_t j = step.stages.size(); j < at_.size(); ++j)
+      at(v, score_term(j)) = at(v, Term::score0);
     State next;
     if (estimate_) {
       const Tensor estimate = form(*estimate_, v).x;

@@ -15,8 +15,25 @@ namespace ito::samplers {
 
 /// What a step can add up: the state, the scores of its stages, its draws from N(0, I), the
 /// estimate of this step and that of the step before.
-enum class Term : uint8_t { x, score0, score1, noise0, noise1, estimate, previous };
-inline constexpr size_t kTerms = 7;
+enum class Term : uint8_t {
+  x,
+  score0,
+  score1,
+  score2,
+  score3,
+  score4,
+  score5,
+  noise0,
+  noise1,
+  estimate,
+  previous
+};
+inline constexpr size_t kTerms = 11;
+inline constexpr size_t kMostStages = 6;  // Dormand and Prince 1980
+/// The score at stage `stage` < kMostStages.
+constexpr Term score_term(size_t stage) {
+  return static_cast<Term>(static_cast<size_t>(Term::score0) + stage);
+}
 
 /// A linear form in the terms. Built from `term` by + and * as formulas are written.
 struct Form {
@@ -48,7 +65,7 @@ struct Stage {
 
 struct SchemeStep {
   double t;                   ///< where the step starts
-  std::vector<Stage> stages;  ///< one or two
+  std::vector<Stage> stages;  ///< one to kMostStages
   Form estimate = {};         ///< of x and scores; for multistep rules, kept for the next step
   Form next = {};             ///< the state after the step
 };
@@ -68,8 +85,9 @@ struct Scheme {
 /// purpose, i), noise1 (seed, purpose, i + number of steps); recorded draws are taken in that order
 /// at the start of each step, as many as the scheme uses. The mean of a step is `next` without its
 /// noise terms. A sample depends on its global index
-/// alone. On a GPU each kind of step (one stage, two stages) is one recorded graph, if the score
-/// can be tabulated and the noise is generated. Throws UserError(not_finite).
+/// alone. On a GPU each kind of step (by its number of stages) is one recorded graph, if the score
+/// can be tabulated and the noise is generated. Throws ValueError for a scheme without steps or a
+/// step with too many stages, UserError(not_finite).
 SampleResult run_scheme(const sde::ScoreFn& score, const sde::Sde& sde, const Scheme& scheme,
                         const Tensor& x, const std::vector<int64_t>& samples, Denoise denoise,
                         const NoiseSource& noise, const Observer& observer = {});

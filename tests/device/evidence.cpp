@@ -84,8 +84,8 @@ int main(int argc, char** argv) {
   const fs::path parts = given["--parts"];
   bool all_passed = true;
   ordered_json checks;
-  for (const char* name :
-       {"ops", "device", "bench", "bench_libraries", "memcheck", "racecheck", "initcheck", "synccheck"}) {
+  for (const char* name : {"ops", "device", "samplers", "bench", "bench_libraries", "memcheck",
+                           "racecheck", "initcheck", "synccheck"}) {
     checks[name] = outcome(parts, name, all_passed);
   }
   const ordered_json evidence{{"gpu", given["--gpu"]},

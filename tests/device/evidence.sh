@@ -7,7 +7,7 @@ cd "$2"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/parts"
-for part in ops device bench bench_libraries memcheck racecheck initcheck synccheck; do
+for part in ops device samplers bench bench_libraries memcheck racecheck initcheck synccheck; do
   echo 0 >"$folder/parts/$part.status"
   echo fine >"$folder/parts/$part.log"
 done
