@@ -28,6 +28,7 @@ function complain(what) { printf "%s:%d: %s: %s\n", FILENAME, FNR, what, $0; bad
     ours = target ~ /^(engine|kernels|models|sde|samplers|tools|bench|tests)\//
     if (target ~ /^\.\.?\// || (!ours && target !~ /^hwy\// && target !~ /^kernels_generated/ && target !~ /\//)) complain("relative include")
     else if (ours && !allowed(FILENAME, target)) complain("forbidden include")
+    if (FILENAME ~ /^(models|sde|samplers)\/.*\.h$/ && target ~ /^kernels\// && target !~ /\/(op|op_table|ops|neighbours|segment)\.h$/) complain("header that is not installed (tools/cmake/ItoInstall.cmake)")
     if (target ~ /^hwy\// && FILENAME ~ /\.h$/ && FILENAME !~ /-inl\.h$/ && FILENAME !~ /^tests\//) complain("third-party header in a header")
   } else if (match($0, /<[^>]+>/)) {
     target = substr($0, RSTART + 1, RLENGTH - 2)

@@ -124,7 +124,9 @@ cp "$files/attack.pth" bad/diffusion_pytorch_model.bin
 refused 305 bad 'system, which is not allowed,' "${vp[@]}"
 head -c 100000 "$files/diffusers_ddpm/diffusion_pytorch_model.bin" >bad/diffusion_pytorch_model.bin
 refused 303 bad 'damaged or cut short' "${vp[@]}"
-refused 305 "$files/diffusers_ddpm_attention" 'up_block_types has AttnUpBlock2D'
+quiet attention "$ito" convert "$files/diffusers_ddpm_attention" "${vp[@]}" --out attention.safetensors
+"$ito" info attention.safetensors >attention.txt
+grep -q '^up.1.attention.1.query ' attention.txt || die "no attention after each block"
 
 cp "$files/ncsnpp.pth" own.pth
 code=0

@@ -108,7 +108,7 @@ TEST_F(DiffusersConfig, WhatOurNetworksCannotExpress) {
   ddpm("up_block_types", R"(["UpBlock2D", "UpBlock2D"])", "up_block_types 2");
   ddpm("down_block_types", R"(["DownBlock2D", "SkipDownBlock2D", "x\ny"])", "SkipDownBlock2D");
   ddpm("down_block_types", R"(["DownBlock2D", "AttnDownBlock2D", "DownBlock2D"])", "both");
-  ddpm("up_block_types", R"(["UpBlock2D", "AttnUpBlock2D", "UpBlock2D"])", "after each");
+  ddpm("up_block_types", R"(["UpBlock2D", "AttnUpBlock2D", "UpBlock2D"])", "both");
   EXPECT_NO_THROW(settings(kDdpm, {{"attention_head_dim", "256"}}));
   EXPECT_NO_THROW(settings(kDdpm, {{"a_key_of_tomorrow", "null"}, {"_x", "1"}}));
 

@@ -19,7 +19,8 @@ foreach(folder engine models sde samplers)
     FILES_MATCHING PATTERN "*.h" PATTERN "presets" EXCLUDE)
 endforeach()
 install(DIRECTORY ${Ito_SOURCE_DIR}/kernels DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ito
-  FILES_MATCHING PATTERN "op.h" PATTERN "op_table.h" PATTERN "neighbours.h" PATTERN "emulator" EXCLUDE)
+  FILES_MATCHING PATTERN "op.h" PATTERN "op_table.h" PATTERN "neighbours.h" PATTERN "segment.h"
+  PATTERN "emulator" EXCLUDE)
 install(FILES ${Ito_BINARY_DIR}/generated/kernels/ops.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ito/kernels)
 if(TARGET ito)
