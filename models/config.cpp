@@ -23,8 +23,6 @@ void check_choice(const std::string& value, const char* key,
 }
 
 void check_classifier(const ModelConfig& m) {
-  check(m.num_classes >= 0 && m.num_classes <= 256, "num_classes",
-        "is " + std::to_string(m.num_classes), "use 0 to 256");
   check(m.depth >= 10 && m.depth <= 1000 && m.depth % 6 == 4, "depth",
         "is " + std::to_string(m.depth),
         "use 10, 16, 22, 28, ...: 4 + 6 times the blocks per group");
@@ -70,7 +68,9 @@ void ModelConfig::fields(Fields& f) {
   f.add(
       "energy", &energy,
       "the score is minus the gradient of E = |x - network(x)|^2 / 2; about three times the work");
-  f.add("num_classes", &num_classes, "of a classifier; 0: what the data set has");
+  f.add("num_classes", &num_classes,
+        "of a classifier, 0: what the data set has; of ncsnpp, ddpm and mlp: classes that the "
+        "network is told, 0: none");
   f.add("depth", &depth, "wideresnet: 4 + 6 times the blocks per group, 10 to 1000");
   f.add("widen_factor", &widen_factor, "wideresnet: k, for 16 k, 32 k and 64 k channels");
 }
@@ -106,8 +106,8 @@ void ModelConfig::validate() const {
   check(fourier_scale > 0, "fourier_scale", "is " + std::to_string(fourier_scale),
         "use a positive scale");
   check(init_scale >= 0, "init_scale", "is " + std::to_string(init_scale), "use 0 or more");
-  check(num_classes == 0 || name == "wideresnet", "num_classes",
-        "is " + std::to_string(num_classes), "use 0: this network takes no class");
+  check(num_classes >= 0 && num_classes <= 256, "num_classes", "is " + std::to_string(num_classes),
+        "use 0 to 256");
   check_choice(resblock_type, "resblock_type", {"biggan", "ddpm"});
   check_choice(progressive, "progressive", {"none", "output_skip", "residual"});
   check_choice(progressive_input, "progressive_input", {"none", "input_skip", "residual"});
@@ -115,8 +115,12 @@ void ModelConfig::validate() const {
   check_choice(up_attention, "up_attention", {"last", "every"});
   check_choice(embedding_type, "embedding_type", {"positional", "fourier"});
   check_choice(nonlinearity, "nonlinearity", {"swish", "elu", "relu", "lrelu"});
-  const bool doubles = name == "ncsnpp" || name == "ddpm" || name == "mlp";
-  check(!learned_variance || (doubles && !energy), "learned_variance", "is true",
+  const bool is_unet_or_mlp = name == "ncsnpp" || name == "ddpm" || name == "mlp";
+  check(num_classes == 0 || is_unet_or_mlp || name == "wideresnet", "num_classes",
+        "is " + std::to_string(num_classes), "use 0: this network takes no class");
+  check(num_classes == 0 || conditional, "conditional", "is false with num_classes > 0",
+        "use true: the class is added to the embedding of the noise level");
+  check(!learned_variance || (is_unet_or_mlp && !energy), "learned_variance", "is true",
         "use it with ncsnpp, ddpm or mlp, and energy = false");
   check(!energy || name != "wideresnet", "energy", "is true", "use false for a classifier");
   if (name == "wideresnet") check_classifier(*this);

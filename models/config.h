@@ -37,7 +37,8 @@ struct ModelConfig {
   std::string nonlinearity = "swish";  ///< swish, elu, relu, lrelu
   bool learned_variance = false;       ///< twice the output channels: noise, then variances (iDDPM)
   bool energy = false;                 ///< the output is -grad of an energy made of the network
-  int num_classes = 0;    ///< of a classifier; 0: what the data set has, or no classifier
+  int num_classes = 0;    ///< of a classifier, 0: what the data set has; of ncsnpp, ddpm and mlp:
+                          ///< classes that the network is told, 0: none
   int depth = 28;         ///< wideresnet: 4 + 6 times the blocks per group
   int widen_factor = 10;  ///< wideresnet: k, for 16 k, 32 k and 64 k channels
 

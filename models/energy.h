@@ -17,6 +17,7 @@ class EnergyNetwork final : public Network {
   /// -dE/dx, like x.
   Tensor forward(const Tensor& x, const Tensor& labels,
                  const ForwardOptions& options) const override;
+  int classes() const override { return inner_->classes(); }
   void list(ParameterList& list) override { inner_->list(list); }
   std::unique_ptr<Network> clone() const override {
     return std::make_unique<EnergyNetwork>(inner_->clone());

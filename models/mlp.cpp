@@ -10,7 +10,7 @@ namespace ito::nn {
 Mlp::Mlp(const ModelConfig& model, const ImageConfig& image, Init init)
     : model_(model), image_(image) {
   model.validate();
-  embedding_ = TimeEmbedding(init, model);
+  embedding_ = TimeEmbedding(init, model, model.num_classes);
   const int features = image.image_size * image.image_size * image.channels;
   // Weights of variance 4 / features: by the usual rule, for which the many outputs count, hidden
   // units would be almost linear in the few inputs, and the field too smooth.
@@ -22,10 +22,10 @@ Mlp::Mlp(const ModelConfig& model, const ImageConfig& image, Init init)
   output_ = Linear(init, model.nf, model.output_channels(features), model.init_scale);
 }
 
-Tensor Mlp::forward(const Tensor& x, const Tensor& labels, const ForwardOptions&) const {
+Tensor Mlp::forward(const Tensor& x, const Tensor& labels, const ForwardOptions& options) const {
   const DType dtype = input_.weight.dtype();
   const Activation f = embedding_.activation;
-  const Tensor e = embedding_(labels, dtype);  // [N, 4 nf]
+  const Tensor e = embedding_(labels, dtype, options.classes);  // [N, 4 nf]
   const Tensor centred = image_.centered ? x : 2.0 * x - 1.0;
   Tensor h = input_(ops::cast(ops::flatten(centred), dtype));  // [N, nf]
   for (const Layer& layer : layers_) {
@@ -52,6 +52,7 @@ void Mlp::list(ParameterList& list) {
     list.part("embedding.linear0", "embedding.linear0", *embedding_.linear0);
     list.part("embedding.linear1", "embedding.linear1", *embedding_.linear1);
   }
+  if (embedding_.classes) list.add("embedding.classes", "embedding.classes", embedding_.classes);
   list.part("input", "input", input_);
   for (size_t i = 0; i < layers_.size(); ++i) {
     const std::string name = "layer." + std::to_string(i);

@@ -20,6 +20,9 @@ struct ForwardOptions {
   /// Gradient checkpointing: `recompute` keeps the inputs of every block alone and computes the
   /// block again when its gradient is taken. Same bits, about a third more time, less memory.
   Activations activations = Activations::keep;
+  /// i64 [N]: class of each image in [0, classes()), or classes() for none. Undefined: none has
+  /// one.
+  Tensor classes = {};
 };
 
 class Network {
@@ -30,6 +33,8 @@ class Network {
   /// where variances are learned; a classifier returns logits [N, classes].
   virtual Tensor forward(const Tensor& x, const Tensor& labels,
                          const ForwardOptions& options = {}) const = 0;
+  /// How many classes ForwardOptions::classes may tell apart; 0: the network takes none.
+  virtual int classes() const { return 0; }
   /// Lists all parameters, in the order in which they were created.
   virtual void list(ParameterList& list) = 0;
   /// A network of the same structure that shares this one's tensors until they are rebound.

@@ -70,7 +70,7 @@ UNet::UNet(const ModelConfig& model, const ImageConfig& image, Init init)
              std::to_string(levels - 1) + " times",
          "use a multiple of " + std::to_string(1 << (levels - 1)) + " or a shorter model.ch_mult");
   }
-  embedding_ = TimeEmbedding(init, model_);
+  embedding_ = TimeEmbedding(init, model_, model_.num_classes);
   input_ = Conv2d(init, image.channels, model_.nf, 3);
   build_down(init);
   const int lowest = skip_channels_.back();
@@ -169,7 +169,7 @@ void UNet::build_up(Init& init) {
 
 Tensor UNet::forward(const Tensor& x, const Tensor& labels, const ForwardOptions& options) const {
   const DType dtype = input_.weight.dtype();
-  const BlockContext context{embedding_(labels, dtype), options, dropout_layers_};
+  const BlockContext context{embedding_(labels, dtype, options.classes), options, dropout_layers_};
   const Tensor image = image_.centered ? x : 2.0 * x - 1.0;
   DownPass pass{{}, ops::cast(image, dtype)};
   Tensor h = input_(pass.pyramid);  // [N, H, W, nf]

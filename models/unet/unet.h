@@ -41,6 +41,7 @@ class UNet final : public Network {
 
   Tensor forward(const Tensor& x, const Tensor& labels,
                  const ForwardOptions& options) const override;
+  int classes() const override { return model_.num_classes; }
   void list(ParameterList& list) override;
   std::unique_ptr<Network> clone() const override { return std::make_unique<UNet>(*this); }
 

@@ -61,6 +61,7 @@ void UNet::list(ParameterList& list) {
       list.part("linear0", modules.next(), *embedding_.linear0);
       list.part("linear1", modules.next(), *embedding_.linear1);
     }
+    if (embedding_.classes) list.add("classes", "classes", embedding_.classes);
   }
   list.part("input", modules.next(), input_);
   for (size_t l = 0; l < down_.size(); ++l) {

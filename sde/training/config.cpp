@@ -140,6 +140,8 @@ void TrainConfig::fields(Fields& f) {
   f.add("micro_batch", &micro_batch, "images per forward and backward pass; 0: batch");
   f.add("gradient_checkpointing", &gradient_checkpointing,
         "compute each block again in the backward pass: the same results, less memory, more time");
+  f.add("label_dropout", &label_dropout,
+        "with model.num_classes > 0: share of images whose class the network is not told, 0 to 1");
   f.add("max_steps", &max_steps, "steps to train for, >= 1");
   f.add("seed", &seed, "seed of weights, times, noise, dropout and data order, >= 0");
   f.add("precision", &precision, "fp32");
@@ -157,6 +159,8 @@ void TrainConfig::validate() const {
   require(batch >= 1, "train.batch", int64_t{batch}, "use 1 or more");
   require(micro_batch >= 0 && micro_batch <= batch, "train.micro_batch", int64_t{micro_batch},
           "use 0, or 1 to train.batch");
+  require(label_dropout >= 0 && label_dropout <= 1, "train.label_dropout", label_dropout,
+          "use a share in [0, 1]");
   require(max_steps >= 1, "train.max_steps", max_steps, "use 1 or more");
   require(seed >= 0, "train.seed", seed, "use 0 or more");
   require(precision == "fp32", "train.precision", precision, "use fp32: the CPU trains in it");

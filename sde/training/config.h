@@ -67,6 +67,8 @@ struct TrainConfig {
   int micro_batch = 0;                  ///< images per forward and backward pass; 0: batch
   bool gradient_checkpointing = false;  ///< keep the inputs of blocks alone: the same results from
                                         ///< less memory, for a third more time
+  double label_dropout = 0.1;  ///< share of images whose class a network that takes classes
+                               ///< is not told (classifier-free guidance)
   int64_t max_steps = 1300001;
   int64_t seed = 42;  ///< of weights, times, noise, dropout and data order
   std::string precision = "fp32";

@@ -6,10 +6,19 @@
 namespace ito::sde {
 
 ScoreFn ScoreModel::score() const {
-  NetworkFn forward = [network = network](const Tensor& x, const Tensor& labels) {
-    return network->forward(x, labels);
-  };
-  return make_score(score_network(std::move(forward), objective), sde, labelling);
+  return make_score(score_network(told_network(network), objective), sde, labelling);
+}
+
+ScoreFn ScoreModel::score(std::span<const int64_t> of, double weight) const {
+  std::vector<int64_t> told(of.begin(), of.end());
+  for (const int64_t y : told) {
+    ITO_CHECK(y >= 0 && y < classes(), ValueError, "the network has no such class", kv("class", y),
+              kv("classes", classes()));
+  }
+  if (weight != 0) told.resize(2 * told.size(), classes());
+  const ScoreFn score =
+      make_score(score_network(told_network(network, told, device), objective), sde, labelling);
+  return weight == 0 ? score : classifier_free_of_both(score, weight);
 }
 
 ScoreModel load_score_model(const std::filesystem::path& path, Device device) {
@@ -28,7 +37,8 @@ ScoreModel load_score_model(const std::filesystem::path& path, Device device) {
           .objective = trained.objective,
           .sample_shape = Shape{image.image_size, image.image_size, image.channels},
           .settings = trained.settings,
-          .file = trained.file};
+          .file = trained.file,
+          .device = device};
 }
 
 }  // namespace ito::sde

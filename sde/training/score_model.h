@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 
 #include "engine/core/settings.h"
 #include "models/load.h"
@@ -19,9 +20,19 @@ struct ScoreModel {
   Shape sample_shape;  ///< [H, W, C]
   Settings settings;   ///< the whole configuration that the file carries
   std::filesystem::path file;
+  Device device = kCpu;  ///< of the network
 
-  /// The score of the network, evaluated without dropout.
+  /// How many classes the network may be told; 0: none.
+  int classes() const { return network->classes(); }
+  /// The score of the network, evaluated without dropout; of one with classes, s(x): told none.
   ScoreFn score() const;
+  /// The score of samples of given classes, one for each sample of the batch, by classifier-free
+  /// guidance with weight w >= 0 (Ho and Salimans 2022, eq. 6): (1 + w) s(x, y) - w s(x); 0: s(x,
+  /// y) alone, which costs half as much. Throws ValueError for a class outside [0, classes()).
+  ///
+  ///   const std::vector<int64_t> samples{0, 1, 2}, digits{3, 3, 7};
+  ///   samplers::sample(model.score(digits, 2), *model.sde, prior, samples, config, mode, noise);
+  ScoreFn score(std::span<const int64_t> classes, double weight = 0) const;
 };
 
 /// Loads model.safetensors or ema.safetensors; or, given a checkpoint or a run folder, the averaged

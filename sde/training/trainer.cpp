@@ -50,7 +50,8 @@ Trainer::Trainer(std::unique_ptr<nn::Network> network, std::shared_ptr<const Sde
     : NetworkTrainer(std::move(network), optim, train),
       sde_(std::move(sde)),
       objective_(objective),
-      levels_(levels) {
+      levels_(levels),
+      label_dropout_(train.label_dropout) {
   objective_.validate();
   if (objective_.classifies()) {
     fail(ErrorCode::bad_combination, "objective.kind", "is classifier, which trains no score",
@@ -179,9 +180,35 @@ Tensor Trainer::contrastive(const nn::Network& network, const nn::ForwardOptions
       [&](const Tensor& u) { return energy.energy(std * u, at.label, options); }, data, model);
 }
 
+std::vector<int64_t> Trainer::checked(std::span<const int64_t> classes,
+                                      const Tensor& images) const {
+  ITO_CHECK(std::ssize(classes) == images.size(0), ShapeError, "one class for each image",
+            kv("images", images.size(0)), kv("classes", classes.size()));
+  for (const int64_t y : classes) {
+    ITO_CHECK(y >= 0 && y < trained().classes(), ValueError, "the network has no such class",
+              kv("class", y), kv("classes", trained().classes()));
+  }
+  return {classes.begin(), classes.end()};
+}
+
+std::vector<int64_t> Trainer::with_dropout(std::vector<int64_t> classes, int64_t step) const {
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const float u = uniform_at(key(Purpose::label, step), static_cast<uint32_t>(i), 0);
+    if (u < label_dropout_) classes[i] = trained().classes();
+  }
+  return classes;
+}
+
 NetworkTrainer::LossesFn Trainer::losses(const nn::Network& network, const Tensor& images,
-                                         int64_t step, const RecordedDraws& recorded) const {
-  return [&, step](int64_t first, int64_t count, const nn::ForwardOptions& options) {
+                                         const std::vector<int64_t>& classes, int64_t step,
+                                         const RecordedDraws& recorded) const {
+  return [&, step](int64_t first, int64_t count, const nn::ForwardOptions& given) {
+    nn::ForwardOptions options = given;
+    if (!classes.empty()) {
+      const auto from = classes.begin() + first;
+      options.classes =
+          Tensor::from(std::vector<int64_t>(from, from + count), {count}, images.device());
+    }
     const NetworkFn forward = [&](const Tensor& x, const Tensor& labels) {
       return network.forward(x, labels, options);
     };
@@ -195,12 +222,28 @@ NetworkTrainer::LossesFn Trainer::losses(const nn::Network& network, const Tenso
 }
 
 StepReport Trainer::step(const Tensor& images, const RecordedDraws& recorded) {
-  return update(images.size(0), images.device(), losses(trained(), images, steps_done(), recorded));
+  return update(images.size(0), images.device(),
+                losses(trained(), images, {}, steps_done(), recorded));
+}
+
+StepReport Trainer::step(const Tensor& images, std::span<const int64_t> classes,
+                         const RecordedDraws& recorded) {
+  const std::vector<int64_t> told = with_dropout(checked(classes, images), steps_done());
+  return update(images.size(0), images.device(),
+                losses(trained(), images, told, steps_done(), recorded));
 }
 
 double Trainer::evaluate(const Tensor& images, int64_t key_step,
                          const RecordedDraws& recorded) const {
-  return mean_loss(images.size(0), images.device(), losses(averaged(), images, key_step, recorded));
+  return mean_loss(images.size(0), images.device(),
+                   losses(averaged(), images, {}, key_step, recorded));
+}
+
+double Trainer::evaluate(const Tensor& images, std::span<const int64_t> classes, int64_t key_step,
+                         const RecordedDraws& recorded) const {
+  const std::vector<int64_t> told = checked(classes, images);
+  return mean_loss(images.size(0), images.device(),
+                   losses(averaged(), images, told, key_step, recorded));
 }
 
 }  // namespace ito::sde

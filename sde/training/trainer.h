@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "sde/objectives/denoising.h"
 #include "sde/objectives/diffusion_chain.h"
@@ -35,9 +36,17 @@ class Trainer : public NetworkTrainer {
   /// One update: zero gradients, loss, backward, clip, Adam, average (spec 5.1).
   /// Throws UserError(not_finite) before touching the weights if the loss is not finite.
   StepReport step(const Tensor& images, const RecordedDraws& recorded = {});
+  /// The same for images of these classes, which the network is told but for a share of
+  /// train.label_dropout (Ho and Salimans 2022, algorithm 1), drawn by step and position. Throws
+  /// ValueError for a network without classes, or a class that it does not have.
+  StepReport step(const Tensor& images, std::span<const int64_t> classes,
+                  const RecordedDraws& recorded = {});
 
   /// Loss of the averaged weights on images, without dropout; draws are keyed by `key_step`.
   double evaluate(const Tensor& images, int64_t key_step, const RecordedDraws& recorded = {}) const;
+  /// The same for images of these classes, all of which the network is told.
+  double evaluate(const Tensor& images, std::span<const int64_t> classes, int64_t key_step,
+                  const RecordedDraws& recorded = {}) const;
 
  private:
   /// Images [first, first + count) of the batch of a step.
@@ -46,8 +55,12 @@ class Trainer : public NetworkTrainer {
     Tensor samples;  ///< positions in the batch
     int64_t step, first;
   };
-  LossesFn losses(const nn::Network& network, const Tensor& images, int64_t step,
+  /// `classes`: as the network is told them, or empty.
+  LossesFn losses(const nn::Network& network, const Tensor& images,
+                  const std::vector<int64_t>& classes, int64_t step,
                   const RecordedDraws& recorded) const;
+  std::vector<int64_t> checked(std::span<const int64_t> classes, const Tensor& images) const;
+  std::vector<int64_t> with_dropout(std::vector<int64_t> classes, int64_t step) const;
   std::vector<NoiseLevel> draw_levels(const Part& part, const RecordedDraws& recorded) const;
   std::vector<int> draw_indices(const Part& part, const RecordedDraws& recorded) const;
   double draw_importance_time(int64_t step, int64_t position) const;
@@ -67,6 +80,7 @@ class Trainer : public NetworkTrainer {
   std::shared_ptr<const Sde> sde_;
   ObjectiveConfig objective_;
   int levels_;
+  double label_dropout_;
   std::optional<DiffusionChain> chain_;  // of vlb and iddpm
 };
 

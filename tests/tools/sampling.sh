@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# sampling.sh ITO WORK: every sampling method, guidance by a classifier, and likelihoods, through the
+# sampling.sh ITO WORK: every sampling method, guidance by a classifier and without, and likelihoods, through the
 # program: no sample depends on its batch, evaluations are counted, what does not fit is refused.
 source "$(dirname "$0")/common.sh"
 
@@ -43,6 +43,37 @@ grep -q '^classifier agrees on [0-5] of 5$' guided.sum || die "no agreement: $(c
 draw free vp
 ! cmp -s <(grep checksum guided.sum) <(grep checksum free.sum) || die "guidance changes nothing"
 
+# A model that knows classes: told one, told none, guided by itself or by a classifier.
+train_told() {
+  quiet "$1" "$ito" train "${tiny[@]}" --set model.num_classes=10 --set train.micro_batch=3 \
+    --out "$@"
+}
+train_told told --max-steps 9
+train_told told_again --max-steps 5
+train_told told_again --max-steps 9 --threads 1
+same_run told told_again
+train_told others --max-steps 9 --set train.label_dropout=0.9
+! cmp -s told/metrics.jsonl others/metrics.jsonl || die "train.label_dropout changes nothing"
+cmp -s told/samples/step_00000009.png told/samples/step_00000000.png && die "no picture of classes"
+ways=(none one each weak strong guided)
+draw none told
+draw one told --class 3
+draw each told --class 0-9
+draw weak told --class 0-9 --guidance 0.5
+draw strong told --class 0-9 --guidance 4
+draw guided told --class 0-9 --classifier classifier
+[ "$(sed -n '/^checksum/p' "${ways[@]/%/.sum}" | sort -u | wc -l)" = 6 ] || die "ways that draw alike"
+draw each_alone told --class 0-9 --guidance 0 --batch 1
+cmp each.sum each_alone.sum || die "a class depends on the batch, or no weight is not 0"
+draw strong_alone told --class 0-9 --guidance 4 --batch 2
+cmp strong.sum strong_alone.sum || die "guidance depends on the batch"
+for method in ode edm dpm_solver; do  # on the host's times and on tables of them
+  draw "told_$method" told --class 0-9 --guidance 1 --method $method --tolerance 1e-2
+  draw "told_${method}_alone" told --class 0-9 --guidance 1 --method $method --tolerance 1e-2 \
+    --batch 1
+  cmp "told_$method.sum" "told_${method}_alone.sum" || die "$method depends on the batch"
+done
+
 # --json: one object with these keys; the same per image in any batch.
 bits() { "$ito" likelihood vp --images 3 --tolerance 1e-3 "$@" 2>likelihood.log; }
 bits --json --csv a.csv >a.json || { cat likelihood.log; die "likelihood"; }
@@ -74,7 +105,19 @@ refused 204 sampling.method "$ito" sample vp --method edm --reference
 refused 204 sampling.method "$ito" sample levels --method ode
 refused 204 sampling.method "$ito" likelihood levels
 refused 201 --class "$ito" sample vp --class 3
+grep -q 'this model knows no classes' err.log || die "$(cat err.log)"
+refused 201 --classifier "$ito" sample vp --classifier classifier
+refused 201 --guidance "$ito" sample told --guidance 2
 refused 203 --class "$ito" sample vp --classifier classifier --class 3,11
+refused 203 --class "$ito" sample told --class 3,10
+bad() { refused "$1" "$2" "$ito" train "${tiny[@]}" --max-steps 2 --out new "${@:3}"; }
+bad 204 model.num_classes --set model.num_classes=7
+bad 204 data.name --set data.name=swiss_roll --set data.channels=2 --set data.image_size=0 \
+  --set model.name=mlp --set model.num_classes=10
+bad 203 model.num_classes --set model.num_classes=-1
+bad 203 model.conditional --set model.num_classes=10 --set model.conditional=false
+bad 203 train.label_dropout --set train.label_dropout=1.5
+[ ! -e new ] || die "something was written"
 refused 204 classifier/ "$ito" sample ve --classifier classifier --class 3
 refused 204 vp/ "$ito" sample vp --classifier vp --class 3
 refused 204 classifier/ "$ito" likelihood classifier

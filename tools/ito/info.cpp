@@ -40,12 +40,13 @@ void print_program() {
 }
 
 /// The network's layers and what it needs.
-void print_network(const nn::Network& network, const Config& config, const InfoOptions& o) {
+void print_network(const nn::Network& network, const Config& config, int64_t memory) {
   print_layers(network, config.image());
-  print_estimate(network, config, o.memory.empty() ? 0 : parse_bytes(o.memory, "--memory"));
+  print_estimate(network, config, memory);
 }
 
 int run_info(const InfoOptions& o) {
+  const int64_t memory = o.memory.empty() ? 0 : parse_bytes(o.memory, "--memory");
   const bool configured = !o.sources.preset.empty() || !o.sources.file.empty();
   if (!o.model.empty() ? configured || !o.sources.overrides.empty() || o.print_config
                        : !configured && (!o.sources.overrides.empty() || o.print_config)) {
@@ -59,7 +60,7 @@ int run_info(const InfoOptions& o) {
       std::printf("%s = %s\n", key.c_str(), to_string(value).c_str());
     Config config;
     config.fields().apply(model.settings, o.model);
-    print_network(*model.network, config, o);
+    print_network(*model.network, config, memory);
     return 0;
   }
   if (!configured) {
@@ -72,7 +73,7 @@ int run_info(const InfoOptions& o) {
     std::fputs(to_toml(config).c_str(), stdout);
     return 0;
   }
-  print_network(*nn::make_network_shapes(config.model, config.image()), config, o);
+  print_network(*nn::make_network_shapes(config.model, config.image()), config, memory);
   return 0;
 }
 

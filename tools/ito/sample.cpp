@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "engine/io/checksum.h"
 #include "samplers/ode/probability_flow.h"
@@ -21,7 +22,7 @@ namespace {
 struct SampleOptions {
   std::string model, method, seeds = "0-15", grid, png_folder, trajectory;
   std::string classifier, classes;
-  double guidance = 1;
+  std::optional<double> guidance;
   std::vector<std::string> overrides;
   int64_t seed = 0, batch = 64;
   int steps = 0;
@@ -56,19 +57,42 @@ SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model, Device de
           .reference = o.reference};
 }
 
-/// Guidance by the options, or none.
+void check_class_options(const SampleOptions& o, const sde::ScoreModel& model) {
+  if (o.classes.empty()) {
+    const bool guided = !o.classifier.empty() || o.guidance.has_value();
+    if (!guided) return;
+    fail(ErrorCode::bad_usage, o.classifier.empty() ? "--guidance" : "--classifier",
+         "is given without --class", "say what to draw, e.g. --class 0-9");
+  }
+  if (o.classifier.empty() && model.classes() == 0) {
+    fail(ErrorCode::bad_usage, "--class", "is given, but this model knows no classes",
+         "give --classifier PATH, or a model trained with model.num_classes");
+  }
+}
+
+/// Guidance by a classifier, or none.
 std::shared_ptr<const ClassGuidance> guidance_of(const SampleOptions& o,
                                                  const sde::ScoreModel& model, Device device) {
-  if (o.classifier.empty() != o.classes.empty()) {
-    fail(ErrorCode::bad_usage, o.classes.empty() ? "--classifier" : "--class",
-         "is given without the other", "give --classifier PATH and --class 0-9");
-  }
   if (o.classifier.empty()) return nullptr;
   Config config;
   config.fields().apply_known(model.settings, model.file.string());
   return std::make_shared<ClassGuidance>(sde::load_classifier(o.classifier, device), config.sde,
                                          model.sample_shape, parse_ranges(o.classes, "--class"),
-                                         o.guidance);
+                                         o.guidance.value_or(1));
+}
+
+/// Scores of samples of the classes that the model itself knows.
+std::function<sde::ScoreFn(const std::vector<int64_t>&)> class_scores(
+    const SampleOptions& o, const sde::ScoreModel& model) {
+  const std::vector<int64_t> classes = parse_ranges(o.classes, "--class");
+  for (const int64_t c : classes) {
+    if (c < model.classes()) continue;
+    fail(ErrorCode::bad_value, "--class", "names class " + std::to_string(c),
+         "the model has classes 0 to " + std::to_string(model.classes() - 1));
+  }
+  return [&model, classes, weight = o.guidance.value_or(0)](const std::vector<int64_t>& samples) {
+    return model.score(in_turn(classes, samples), weight);
+  };
 }
 
 void write_single_images(const std::string& folder, const Tensor& x,
@@ -113,11 +137,14 @@ int run_sample(const SampleOptions& o) {
   const std::vector<int64_t> seeds = parse_ranges(o.seeds, "--seeds");
   const sde::ScoreModel model = sde::load_score_model(o.model, device);
   SampleJob job = job_of(o, model, device);
+  check_class_options(o, model);
   const auto guidance = guidance_of(o, model, device);
   if (guidance) {
     job.score_of = [&](const std::vector<int64_t>& samples) {
       return guidance->guided(job.score, samples, device);
     };
+  } else if (!o.classes.empty()) {
+    job.score_of = class_scores(o, model);
   }
   if (job.sampling.method != "pc" && job.sampling.method != "annealed_langevin") {
     samplers::check_flow(*model.sde, model.labelling.labels);
@@ -178,10 +205,12 @@ Command add_sample(CLI::App& app) {
   app.add_option("--classifier", o->classifier,
                  "Run or file of a classifier that guides the samples to --class");
   app.add_option("--class", o->classes,
-                 "Classes to draw, e.g. 3 or 0-9: sample i gets the i-th, in turn");
-  app.add_option("--guidance", o->guidance, "Weight of the classifier's gradient")
-      ->check(CLI::Range(0.0, 1000.0))
-      ->capture_default_str();
+                 "Classes to draw, e.g. 3 or 0-9: sample i gets the i-th, in turn; needs a "
+                 "class-conditional model or --classifier");
+  app.add_option("--guidance", o->guidance,
+                 "Weight w: s(x) + w grad log p(y|x) with --classifier (1 if not given); else "
+                 "(1 + w) s(x, y) - w s(x), at twice the work (0 if not given)")
+      ->check(CLI::Range(0.0, 1000.0));
   app.add_option("--grid", o->grid, "Write all samples as one PNG");
   app.add_option("--png", o->png_folder, "Write each sample as a PNG in this folder");
   app.add_option("--trajectory", o->trajectory,

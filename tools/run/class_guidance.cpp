@@ -7,6 +7,7 @@
 #include "kernels/gather/op.h"
 #include "models/classifier/log_likelihood.h"
 #include "samplers/controllable/guidance.h"
+#include "tools/run/pictures.h"
 
 namespace ito::tools {
 namespace {
@@ -68,23 +69,17 @@ ClassGuidance::ClassGuidance(sde::Classifier classifier, const sde::SdeConfig& m
   }
 }
 
-std::vector<int64_t> ClassGuidance::classes_of(const std::vector<int64_t>& samples) const {
-  std::vector<int64_t> list;
-  for (const int64_t i : samples)
-    list.push_back(classes_[static_cast<size_t>(i) % classes_.size()]);
-  return list;
-}
-
 sde::ScoreFn ClassGuidance::guided(const sde::ScoreFn& score, const std::vector<int64_t>& samples,
                                    Device device) const {
-  const Tensor targets = nn::one_hot(classes_of(samples), classifier_.classes, DType::f32, device);
+  const Tensor targets =
+      nn::one_hot(in_turn(classes_, samples), classifier_.classes, DType::f32, device);
   return samplers::guided(score, guidance_of(classifier_.network, classifier_.sde, targets),
                           weight_);
 }
 
 int64_t ClassGuidance::agreements(const Tensor& x, const std::vector<int64_t>& samples) const {
   const NoGradScope off;
-  const std::vector<int64_t> wanted = classes_of(samples);
+  const std::vector<int64_t> wanted = in_turn(classes_, samples);
   const double sigma = classifier_.sde->sigma(kLeastTime);
   const Tensor logits =
       classifier_.network->forward(x, sde::per_sample(std::span(&sigma, 1), x)).to(kCpu);

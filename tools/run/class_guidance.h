@@ -26,8 +26,6 @@ class ClassGuidance {
   int64_t agreements(const Tensor& x, const std::vector<int64_t>& samples) const;
 
  private:
-  std::vector<int64_t> classes_of(const std::vector<int64_t>& samples) const;
-
   sde::Classifier classifier_;
   std::vector<int64_t> classes_;
   double weight_;

@@ -101,6 +101,13 @@ Tensor draw_samples(
   return draw(job, seeds, observer).x;
 }
 
+std::vector<int64_t> in_turn(const std::vector<int64_t>& classes,
+                             const std::vector<int64_t>& samples) {
+  std::vector<int64_t> list;
+  for (const int64_t i : samples) list.push_back(classes[static_cast<size_t>(i) % classes.size()]);
+  return list;
+}
+
 data::Image picture_of(const Tensor& samples, bool centered) {
   if (samples.size(1) == 1 && samples.size(3) == 2) {
     return data::scatter_plot(samples.span<float>(), {.size = 512});

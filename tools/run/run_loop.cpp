@@ -31,20 +31,27 @@ void RunLoop::resolve() {
   Config& c = job_.config;
   c.data.image_size = dataset_->shape().height;
   c.data.channels = dataset_->shape().channels;
-  if (c.objective.classifies()) {
-    if (dataset_->classes() == 0) {
-      fail(ErrorCode::bad_combination, "data.name", "\"" + c.data.name + "\" has no labels",
-           "a classifier needs a labelled data set, such as digits");
-    }
-    if (c.model.num_classes == 0) c.model.num_classes = dataset_->classes();
-    if (c.model.num_classes != dataset_->classes()) {
-      fail(ErrorCode::bad_combination, "model.num_classes",
-           "is " + std::to_string(c.model.num_classes) + ", but the data set has " +
-               std::to_string(dataset_->classes()) + " classes",
-           "set model.num_classes = 0");
-    }
-  }
+  resolve_classes();
   c.validate();
+}
+
+void RunLoop::resolve_classes() {
+  Config& c = job_.config;
+  const bool classifies = c.objective.classifies();
+  if (!classifies && c.model.num_classes == 0) return;
+  if (dataset_->classes() == 0) {
+    fail(ErrorCode::bad_combination, "data.name", "\"" + c.data.name + "\" has no labels",
+         classifies ? "a classifier needs a labelled data set, such as digits"
+                    : "set model.num_classes = 0, or use a labelled data set, such as digits");
+  }
+  if (classifies && c.model.num_classes == 0) c.model.num_classes = dataset_->classes();
+  if (c.model.num_classes != dataset_->classes()) {
+    const std::string count = std::to_string(dataset_->classes());
+    fail(ErrorCode::bad_combination, "model.num_classes",
+         "is " + std::to_string(c.model.num_classes) + ", but the data set has " + count +
+             " classes",
+         "set model.num_classes = " + (classifies ? "0" : count + ", or 0 to train without"));
+  }
 }
 
 std::unique_ptr<nn::Network> RunLoop::make_network() const {

@@ -59,6 +59,7 @@ class RunLoop {
 
  private:
   void resolve();
+  void resolve_classes();
   void start();
   void report_step(int64_t step, const sde::StepReport& report, double seconds, int64_t first);
   void save();

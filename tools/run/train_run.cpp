@@ -32,28 +32,32 @@ class ScoreRun final : public RunLoop {
   sde::NetworkTrainer& trainer() override { return trainer_; }
 
   sde::StepReport train_step() override {
-    return trainer_.step(batch_at(trainer_.steps_done()).images);
+    const Batch batch = batch_at(trainer_.steps_done());
+    return trainer_.network().classes() > 0 ? trainer_.step(batch.images, batch.classes)
+                                            : trainer_.step(batch.images);
   }
 
-  /// Sixteen samples of the averaged weights; always the same seeds.
+  /// Sixteen samples of the averaged weights, of the classes in turn; always the same seeds.
   void show_results() override {
     std::vector<int64_t> seeds(dataset().kind() == data::Kind::points ? 2000 : 16);
     std::iota(seeds.begin(), seeds.end(), 0);
-    const nn::Network& network = trainer_.ema_network();
-    const sde::NetworkFn forward = [&](const Tensor& x, const Tensor& labels) {
-      return network.forward(x, labels);
-    };
+    const std::shared_ptr<const nn::Network> network = trainer_.ema_network().clone();
+    std::vector<int64_t> classes(static_cast<size_t>(network->classes()));
+    std::iota(classes.begin(), classes.end(), 0);
+    if (!classes.empty()) classes = in_turn(classes, seeds);
     const auto labels =
         config().objective.continuous ? sde::Labels::continuous : sde::Labels::discrete;
     const data::ImageShape s = dataset().shape();
-    const SampleJob job{.score = sde::make_score(sde::score_network(forward, config().objective),
-                                                 sde(), {labels, config().sde.num_scales}),
-                        .sde = sde(),
-                        .sample_shape = {s.height, s.width, s.channels},
-                        .sampling = config().sampling,
-                        .seed = seed(),
-                        .batch = static_cast<int64_t>(seeds.size()),
-                        .device = device()};
+    const SampleJob job{
+        .score = sde::make_score(
+            sde::score_network(sde::told_network(network, classes, device()), config().objective),
+            sde(), {labels, config().sde.num_scales}),
+        .sde = sde(),
+        .sample_shape = {s.height, s.width, s.channels},
+        .sampling = config().sampling,
+        .seed = seed(),
+        .batch = static_cast<int64_t>(seeds.size()),
+        .device = device()};
     data::write_png(directory().samples() / step_name(trainer_.steps_done()),
                     picture_of(draw_samples(job, seeds), sde()->centered_data()));
   }
