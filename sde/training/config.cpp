@@ -152,6 +152,9 @@ void TrainConfig::fields(Fields& f) {
   f.add("save_every", &save_every, "steps per checkpoint, >= 1");
   f.add("sample_every", &sample_every,
         "steps per grid of samples, or report of a classifier's accuracy; 0: none");
+  f.add("eval_every", &eval_every,
+        "steps per loss of the averaged weights on held-out images; 0: none");
+  f.add("eval_images", &eval_images, "held-out images, the first ones; always the same noise");
   f.add("keep", &keep, "checkpoints kept, >= 1");
 }
 
@@ -167,6 +170,8 @@ void TrainConfig::validate() const {
   require(math == "exact" || math == "fast", "train.math", math, "use exact or fast");
   require(log_every >= 1, "train.log_every", int64_t{log_every}, "use 1 or more");
   require(save_every >= 1, "train.save_every", int64_t{save_every}, "use 1 or more");
+  require(eval_every >= 0, "train.eval_every", int64_t{eval_every}, "use 0 or more");
+  require(eval_images >= 0, "train.eval_images", int64_t{eval_images}, "use 0 or more");
   require(sample_every >= 0, "train.sample_every", int64_t{sample_every},
           "use 1 or more, or 0 for none");
   require(keep >= 1, "train.keep", int64_t{keep}, "use 1 or more");

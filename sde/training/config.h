@@ -77,6 +77,8 @@ struct TrainConfig {
   int save_every = 10000;    ///< steps per checkpoint
   int sample_every = 50000;  ///< steps per grid of samples, 0: none; one at step 0, too. Of a
                              ///< classifier: steps per report of its accuracy
+  int eval_every = 1000;     ///< steps per evaluation on held-out images, 0: none
+  int eval_images = 512;     ///< how many of them
   int keep = 3;              ///< checkpoints kept
 
   void fields(Fields& f);

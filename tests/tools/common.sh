@@ -10,7 +10,7 @@ unset ONEDNN_MAX_CPU_ISA
 # A network of eight channels on the built-in digits: a step takes a few milliseconds.
 tiny=(--preset demo --set train.batch=8 --set model.nf=8 --set sampling.steps=6
       --set train.log_every=2 --set train.save_every=4 --set train.sample_every=8
-      --set train.keep=100)
+      --set train.eval_every=3 --set train.eval_images=10 --set train.keep=100)
 # The same with everything that is special to the variance-exploding SDE.
 tiny_ve=("${tiny[@]}" --set sde.name=ve --set data.centered=false
          --set model.embedding_type=fourier --set model.scale_by_sigma=true

@@ -69,7 +69,7 @@ TEST_F(RunFolder, RewindKeepsWholeLinesOfEarlierStepsByteForByte) {
       << "{\"step\": 20, \"loss\": 3}\n{\"step\": 21}\n{\"step\": 1";
   directory.append_timing("{\"step\": 5}");
   directory.append_timing("{\"step\": 50}");
-  directory.rewind_metrics(20);
+  directory.rewind_metrics(20, 20);
   EXPECT_EQ(content("metrics.jsonl"), kept);
   EXPECT_EQ(content("timing.jsonl"), "{\"step\": 5}\n");
   directory.append_metrics("{\"step\": 20}");
@@ -78,7 +78,7 @@ TEST_F(RunFolder, RewindKeepsWholeLinesOfEarlierStepsByteForByte) {
 
 TEST_F(RunFolder, RewindMakesNoFiles) {
   const RunDirectory directory(path_);
-  directory.rewind_metrics(0);
+  directory.rewind_metrics(0, 0);
   EXPECT_FALSE(fs::exists(path_ / "metrics.jsonl"));
   EXPECT_FALSE(fs::exists(path_ / "timing.jsonl"));
 }

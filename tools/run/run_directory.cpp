@@ -60,7 +60,7 @@ void RunDirectory::write_accuracy(const std::string& json) const {
   write_text(path_ / "accuracy.json", json);
 }
 
-void RunDirectory::rewind_metrics(int64_t step) const {
+void RunDirectory::rewind_metrics(int64_t losses_from, int64_t done) const {
   for (const char* name : {"metrics.jsonl", "timing.jsonl"}) {
     std::ifstream in(path_ / name, std::ios::binary);
     std::string kept, line;
@@ -68,9 +68,8 @@ void RunDirectory::rewind_metrics(int64_t step) const {
       const auto json = nlohmann::json::parse(line, nullptr, false);
       // A line cut off by a crash is dropped like a line of a later step.
       const auto at = json.is_object() ? json.find("step") : json.end();
-      if (at != json.end() && at->is_number_unsigned() && *at < step) {
-        kept += line + "\n";
-      }
+      if (at == json.end() || !at->is_number_unsigned()) continue;
+      if (*at < (json.contains("eval_loss") ? done : losses_from)) kept += line + "\n";
     }
     if (in.is_open()) write_text(path_ / name, kept);
   }

@@ -22,8 +22,9 @@ class RunDirectory {
   void write_config(const std::string& toml) const;
   /// accuracy.json, the newest report of a classifier.
   void write_accuracy(const std::string& json) const;
-  /// Drops metrics of steps at or after `step`, as if the run had been stopped there.
-  void rewind_metrics(int64_t step) const;
+  /// Drops what steps at or after `done` wrote, as if the run had been stopped there, and lines of
+  /// training losses at or after `losses_from`, which a run that goes on writes again.
+  void rewind_metrics(int64_t losses_from, int64_t done) const;
   /// Appends a line to metrics.jsonl (numbers that a repeated run reproduces bit for bit) or to
   /// timing.jsonl (clock times).
   void append_metrics(const std::string& json_line) const;

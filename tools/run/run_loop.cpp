@@ -79,6 +79,7 @@ TrainEnd RunLoop::run() {
     const sde::StepReport report = train_step();
     report_step(step, report, seconds_since(began), first);
     const int64_t done = trainer().steps_done();
+    evaluate(done);
     if (shows_results() && done % config().train.sample_every == 0 && done < last) show_results();
     if (interrupted()) end = TrainEnd::interrupted;
     if (job_.max_minutes > 0 && seconds_since(began) > 60 * job_.max_minutes)
@@ -104,11 +105,13 @@ void RunLoop::start() {
     saved_step_ = trainer().steps_done();
   }
   directory_->write_config(to_toml(job_.config));
+  open_held_out();
   const int64_t done = trainer().steps_done();
   // Steps since the last regular line are in the loss window: the line that the end of a run
   // wrote for them gives way to the one that an unbroken run writes.
   const bool goes_on = done < config().train.max_steps;
-  directory_->rewind_metrics(goes_on ? done - trainer().loss_window().count : done);
+  directory_->rewind_metrics(goes_on ? done - trainer().loss_window().count : done, done);
+  events_.emplace(job_.out / "events", done);
   progress_.line((checkpoint ? "resuming " : "training ") + job_.out.string() + " at step " +
                  std::to_string(done) + ": " +
                  std::to_string(nn::count_parameters(trainer().network(), nn::Training::trained)) +
@@ -138,10 +141,55 @@ void RunLoop::report_step(int64_t step, const sde::StepReport& report, double se
       text_of("{\"step\": %" PRId64 ", \"loss\": %.17g%s, \"grad_norm\": %.17g, \"lr\": %.17g, "
               "\"images\": %" PRId64 "}",
               step, loss, written.c_str(), report.grad_norm, report.lr, done * batch));
+  std::vector<std::pair<std::string, double>> scalars{{"loss", loss},
+                                                      {"grad_norm", report.grad_norm},
+                                                      {"lr", report.lr},
+                                                      {"images_per_second", images_per_second}};
+  for (const auto& [name, value] : figures()) scalars.emplace_back(name, value);
+  events_->scalars(step, scalars);
   directory_->append_timing(text_of("{\"step\": %" PRId64
                                     ", \"seconds\": %.3f, \"images_per_second\": %.2f}",
                                     step, seconds, images_per_second));
   if (regular) trainer().loss_window() = {};
+}
+
+void RunLoop::open_held_out() {
+  const sde::TrainConfig& train = config().train;
+  if (train.eval_every == 0 || train.eval_images == 0) return;
+  try {
+    held_out_ = data::open_dataset(config().data, data::Split::test);
+  } catch (const UserError& e) {
+    progress_.line("no held-out images, so no held-out loss: " + std::string(e.what()));
+  }
+}
+
+/// The loss on the first images of the held-out split, always with the same noise.
+void RunLoop::evaluate(int64_t done) {
+  const sde::TrainConfig& train = config().train;
+  if (!held_out_ || done % train.eval_every != 0) return;
+  const data::ImageShape s = held_out_->shape();
+  const int64_t count = std::min<int64_t>(train.eval_images, held_out_->size());
+  double total = 0;
+  for (int64_t first = 0; first < count; first += train.batch) {
+    const int64_t n = std::min<int64_t>(train.batch, count - first);
+    Tensor images = Tensor::empty({n, s.height, s.width, s.channels}, DType::f32);
+    std::vector<int64_t> classes;
+    for (int64_t i = 0; i < n; ++i) {
+      const auto at = images.span<float>().subspan(static_cast<size_t>(i) * s.numel(), s.numel());
+      held_out_->read(first + i, at);
+      classes.push_back(held_out_->label(first + i));
+    }
+    if (config().data.centered && held_out_->has_bytes()) {
+      for (float& v : images.span<float>()) v = 2 * v - 1;
+    }
+    const auto loss = held_out_loss(images.to(job_.device), classes, first / train.batch);
+    if (!loss) return;
+    total += *loss * static_cast<double>(n);
+  }
+  const double mean = total / static_cast<double>(count);
+  directory_->append_metrics(
+      text_of("{\"step\": %" PRId64 ", \"eval_loss\": %.17g}", done - 1, mean));
+  events_->scalars(done - 1, {{"eval_loss", mean}});
 }
 
 void RunLoop::save() {

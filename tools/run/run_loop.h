@@ -10,6 +10,7 @@
 
 #include "sde/training/network_trainer.h"
 #include "tools/data/batch_source.h"
+#include "tools/run/event_file.h"
 #include "tools/run/progress.h"
 #include "tools/run/run_directory.h"
 #include "tools/run/train_run.h"
@@ -41,6 +42,12 @@ class RunLoop {
   /// What the averaged weights can do now: called at step 0, every sample_every steps, at the end;
   /// never if that is 0.
   virtual void show_results() = 0;
+  /// The loss of the averaged weights on held-out images, [N, H, W, C] on the run's device, with
+  /// noise that is the same for every call with this `part`; nothing if the run has no such loss.
+  virtual std::optional<double> held_out_loss(const Tensor&, const std::vector<int64_t>&,
+                                              int64_t /*part*/) {
+    return std::nullopt;
+  }
 
   struct Batch {
     Tensor images;  ///< on the run's device
@@ -56,6 +63,7 @@ class RunLoop {
   Device device() const { return job_.device; }
   const RunDirectory& directory() const { return *directory_; }
   Progress& progress() { return progress_; }
+  EventFile& events() { return *events_; }
 
  private:
   void resolve();
@@ -63,13 +71,17 @@ class RunLoop {
   void start();
   void report_step(int64_t step, const sde::StepReport& report, double seconds, int64_t first);
   void save();
+  void evaluate(int64_t done);
+  void open_held_out();
   bool shows_results() const { return config().train.sample_every > 0; }
 
   TrainJob job_;
   std::shared_ptr<const data::Dataset> dataset_;
   std::shared_ptr<const sde::Sde> sde_;
   data::BatchSource batches_;
-  std::optional<RunDirectory> directory_;  // made when everything else is known to fit
+  std::shared_ptr<const data::Dataset> held_out_;  // null: none, or not asked for
+  std::optional<RunDirectory> directory_;          // made when everything else is known to fit
+  std::optional<EventFile> events_;
   Progress progress_;
   int64_t saved_step_ = -1;
 };

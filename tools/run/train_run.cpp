@@ -37,6 +37,12 @@ class ScoreRun final : public RunLoop {
                                             : trainer_.step(batch.images);
   }
 
+  std::optional<double> held_out_loss(const Tensor& images, const std::vector<int64_t>& classes,
+                                      int64_t part) override {
+    return trainer_.network().classes() > 0 ? trainer_.evaluate(images, classes, part)
+                                            : trainer_.evaluate(images, part);
+  }
+
   /// Sixteen samples of the averaged weights, of the classes in turn; always the same seeds.
   void show_results() override {
     std::vector<int64_t> seeds(dataset().kind() == data::Kind::points ? 2000 : 16);
@@ -58,8 +64,9 @@ class ScoreRun final : public RunLoop {
         .seed = seed(),
         .batch = static_cast<int64_t>(seeds.size()),
         .device = device()};
-    data::write_png(directory().samples() / step_name(trainer_.steps_done()),
-                    picture_of(draw_samples(job, seeds), sde()->centered_data()));
+    const data::Image picture = picture_of(draw_samples(job, seeds), sde()->centered_data());
+    data::write_png(directory().samples() / step_name(trainer_.steps_done()), picture);
+    events().picture(trainer_.steps_done(), "samples", picture);
   }
 
   sde::Trainer trainer_;
