@@ -16,7 +16,8 @@ struct TrainOptions {
   ConfigSources sources;
   std::string data, out, resume = "auto";
   double max_minutes = 0;
-  int64_t max_steps = 0, seed = -1;
+  int64_t max_steps = 0, max_images = 0, seed = -1;
+  int batch = 0, micro_batch = -1, sample_every = -1, save_every = 0, keep = 0;
   bool print_config = false, dry_run = false;
   CommonOptions common;
 };
@@ -28,7 +29,14 @@ Config config_of(const TrainOptions& o) {
   }
   Config config = load_config(o.sources);
   if (!o.data.empty()) config.data.path = o.data;
-  if (o.max_steps > 0) config.train.max_steps = o.max_steps;
+  sde::TrainConfig& train = config.train;
+  if (o.batch > 0) train.batch = o.batch;
+  if (o.micro_batch >= 0) train.micro_batch = o.micro_batch;
+  if (o.sample_every >= 0) train.sample_every = o.sample_every;
+  if (o.save_every > 0) train.save_every = o.save_every;
+  if (o.keep > 0) train.keep = o.keep;
+  if (o.max_images > 0) train.max_steps = (o.max_images + train.batch - 1) / train.batch;
+  if (o.max_steps > 0) train.max_steps = o.max_steps;
   if (o.seed >= 0) config.train.seed = o.seed;
   if (math_mode() == MathMode::fast) config.train.math = "fast";
   config.validate();
@@ -83,9 +91,26 @@ Command add_train(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--max-steps", o->max_steps, "Steps to train for (train.max_steps)")
       ->check(CLI::Range(int64_t{1}, kMostSteps));
+  app.add_option("--max-images", o->max_images,
+                 "Images to train on, rounded up to whole steps, instead of --max-steps")
+      ->check(CLI::Range(int64_t{1}, kMostSteps))
+      ->excludes("--max-steps");
   app.add_option("--max-minutes", o->max_minutes,
                  "Stop and save after this many minutes; 0: no limit")
       ->check(CLI::Range(0.0, kMostMinutes));
+  app.add_option("--batch", o->batch, "Images per step (train.batch)")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option(
+         "--micro-batch", o->micro_batch,
+         "Images per pass through the network, 0: all of a step. Never changes which images "
+         "and noise a step sees (train.micro_batch)")
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--sample-every", o->sample_every,
+                 "Steps per grid of samples, 0: none (train.sample_every)")
+      ->check(CLI::Range(0, 1 << 30));
+  app.add_option("--save-every", o->save_every, "Steps per checkpoint (train.save_every)")
+      ->check(CLI::Range(1, 1 << 30));
+  app.add_option("--keep", o->keep, "Checkpoints kept (train.keep)")->check(CLI::Range(1, 1 << 20));
   app.add_option("--seed", o->seed, "Seed of everything random (train.seed)")
       ->check(CLI::Range(int64_t{0}, kMostSeed));
   app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop");
