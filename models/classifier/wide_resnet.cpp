@@ -135,8 +135,8 @@ Tensor WideResNet::standardized(const Tensor& x) const {
   return centred * ops::rsqrt(floor + ops::relu(variance - floor));
 }
 
-Tensor WideResNet::forward(const Tensor& x, const Tensor& labels,
-                           const ForwardOptions& options) const {
+Tensor WideResNet::features(const Tensor& x, const Tensor& labels,
+                            const ForwardOptions& options) const {
   ITO_CHECK(
       x.rank() == 4 && x.size(1) % 4 == 0 && x.size(2) % 4 == 0 && x.size(3) == image_.channels,
       ShapeError, "the classifier takes [N, H, W, channels], H and W divisible by 4",
@@ -148,8 +148,12 @@ Tensor WideResNet::forward(const Tensor& x, const Tensor& labels,
     h = segment(options.activations, {h, e},
                 [block](const Tensors& in) { return block(in[0], in[1]); });
   }
-  const Tensor pooled = ops::mean(head_norm_(h), {1, 2});  // [N, 64 k]
-  return ops::cast(head_(pooled), x.dtype());
+  return ops::mean(head_norm_(h), {1, 2});
+}
+
+Tensor WideResNet::forward(const Tensor& x, const Tensor& labels,
+                           const ForwardOptions& options) const {
+  return ops::cast(logits(features(x, labels, options)), x.dtype());
 }
 
 void WideResNet::list(ParameterList& list) {

@@ -57,6 +57,11 @@ class WideResNet final : public Network {
 
   Tensor forward(const Tensor& x, const Tensor& labels,
                  const ForwardOptions& options = {}) const override;
+  /// What the last linear map sees: the mean over all pixels [N, 64 k], of the dtype of the
+  /// parameters. Throws as forward does.
+  Tensor features(const Tensor& x, const Tensor& labels, const ForwardOptions& options = {}) const;
+  int64_t feature_count() const { return head_.weight.size(1); }
+  Tensor logits(const Tensor& features) const { return head_(features); }  ///< [N, num_classes]
   void list(ParameterList& list) override;
   std::unique_ptr<Network> clone() const override { return std::make_unique<WideResNet>(*this); }
 

@@ -402,7 +402,6 @@ TEST(Classifier, RefusesWhatDoesNotFit) {
   EXPECT_THROW(made([](ModelConfig& m, ImageConfig&) { m.num_classes = 0; }), UserError);
   EXPECT_THROW(made([](ModelConfig& m, ImageConfig&) { m.embedding_type = "positional"; }),
                UserError);
-  EXPECT_THROW(made([](ModelConfig& m, ImageConfig&) { m.name = "ncsnpp"; }), UserError);
   EXPECT_THROW(made([](ModelConfig&, ImageConfig& i) { i.image_size = 18; }), UserError);
   EXPECT_THROW(made([](ModelConfig&, ImageConfig& i) { i.channels = 2; }), UserError);
 }

@@ -23,6 +23,7 @@ Command add_train(CLI::App& app);
 Command add_sample(CLI::App& app);
 Command add_likelihood(CLI::App& app);
 Command add_edit(CLI::App& app);
+Command add_eval(CLI::App& app);
 Command add_info(CLI::App& app);
 Command add_convert(CLI::App& app);
 Command add_demo(CLI::App& app);

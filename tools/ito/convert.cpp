@@ -4,11 +4,13 @@
 #include <memory>
 
 #include "engine/io/settings_json.h"
+#include "models/inception/inception_file.h"
 #include "models/load.h"
 #include "models/make.h"
 #include "tools/config/config.h"
 #include "tools/import/checkpoint.h"
 #include "tools/import/diffusers.h"
+#include "tools/import/inception.h"
 #include "tools/ito/commands.h"
 
 namespace ito::tools {
@@ -18,6 +20,7 @@ namespace fs = std::filesystem;
 
 struct ConvertOptions {
   std::string in, out, weights = "ema";
+  bool inception = false;
   ConfigSources sources;
   bool has_configuration() const { return !sources.preset.empty() || !sources.file.empty(); }
 };
@@ -103,6 +106,19 @@ int convert_file(const ConvertOptions& o) {
   return 0;
 }
 
+/// The network of FID, which has no configuration.
+int convert_inception(const ConvertOptions& o) {
+  if (o.has_configuration() || !o.sources.overrides.empty()) {
+    fail(ErrorCode::bad_usage, "--inception", "goes with no configuration",
+         "leave --preset, --config and --set out");
+  }
+  check_output(o, o.in);
+  nn::Inception network = import_inception(o.in);
+  nn::save_inception(o.out, network);
+  std::printf("Inception network with %d outputs\n", network.config().classes);
+  return 0;
+}
+
 }  // namespace
 
 Command add_convert(CLI::App& app) {
@@ -117,8 +133,11 @@ Command add_convert(CLI::App& app) {
   app.add_option("--weights", o->weights, "ema: the averages, as published; model: the last ones")
       ->check(CLI::IsMember({"ema", "model"}))
       ->capture_default_str();
+  app.add_flag("--inception", o->inception,
+               "The file is FID's Inception network (pt_inception-2015-12-05-6726825d.pth)");
   return [o] {
     std::error_code error;
+    if (o->inception) return convert_inception(*o);
     return fs::is_directory(o->in, error) ? convert_folder(*o) : convert_file(*o);
   };
 }

@@ -30,6 +30,8 @@ int run(int argc, char** argv) {
        ito::tools::add_edit},
       {"likelihood", "Bits per dimension of images under a trained network",
        ito::tools::add_likelihood},
+      {"eval", "Compare samples with a data set: FID, Frechet, Wasserstein, energy, memorisation",
+       ito::tools::add_eval},
       {"info", "Describe this program, a preset, or a trained network", ito::tools::add_info},
       {"convert", "Turn a checkpoint of score_sde_pytorch into a network file of ours",
        ito::tools::add_convert},
