@@ -31,8 +31,7 @@ constexpr Entry kSdes[] = {
      [](const SdeConfig& c) -> std::unique_ptr<Sde> {
        return std::make_unique<SubVp>(VpConfig{.beta_min = c.beta_min, .beta_max = c.beta_max});
      }},
-    {"cosine",
-     [](const SdeConfig&) -> std::unique_ptr<Sde> { return std::make_unique<Cosine>(); }},
+    {"cosine", [](const SdeConfig&) -> std::unique_ptr<Sde> { return std::make_unique<Cosine>(); }},
 };
 
 const Entry& entry_of(std::string_view name) {

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "engine/core/check.h"
+#include "sde/vp.h"
 
 namespace ito::sde {
 namespace {
@@ -137,16 +138,7 @@ double Cosine::diffusion2(double t) const { return cosine_beta(std::min(t, cappe
 
 Discretization Cosine::discretize(double t, int levels, IndexRounding rounding) const {
   const int k = level_of(t, levels, rounding);
-  double log_before = 0;
-  for (int j = 0; j < k; ++j) log_before += std::log1p(-table_beta(j, levels));
-  const double beta_k = table_beta(k, levels), log_alpha = std::log1p(-beta_k);
-  return {.index = k,
-          .f = std::expm1(0.5 * log_alpha),
-          .G = std::sqrt(beta_k),
-          .alpha_k = 1 - beta_k,
-          .alpha_bar_k = std::exp(log_before + log_alpha),
-          .sigma_k = std::sqrt(-std::expm1(log_before + log_alpha)),
-          .sigma_prev = std::sqrt(-std::expm1(log_before))};
+  return ddpm_step(k, [&](int j) { return table_beta(j, levels); });
 }
 
 double Cosine::network_label(double t, Labels labels, int levels) const {

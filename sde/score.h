@@ -47,9 +47,9 @@ class ScoreFn {
 };
 
 /// How a network was trained, which decides its labels. Between the levels of a discrete training
-/// `nearest` tells the network the nearest level, which it knows; `truncate` the fraction t (N - 1),
-/// as the public implementation does for VP (its noise level is that of the level below): rounding
-/// and linear interpolation of Song et al. 2021, appendix G.
+/// `nearest` tells the network the nearest level, which it knows; `truncate` the fraction
+/// t (N - 1), as the public implementation does for VP (its noise level is that of the level
+/// below): rounding and linear interpolation of Song et al. 2021, appendix G.
 struct Labelling {
   Labels labels = Labels::continuous;
   int levels = 1000;  ///< N of a discretely trained network

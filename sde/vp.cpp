@@ -24,14 +24,10 @@ double Vp::drift(double t) const { return -0.5 * config_.beta(t); }
 
 double Vp::diffusion2(double t) const { return config_.beta(t); }
 
-Discretization Vp::discretize(double t, int levels, IndexRounding rounding) const {
-  const int k = level_of(t, levels, rounding);
-  const double beta_k = config_.table(k, levels);
-  ITO_CHECK(beta_k < 1, ValueError, "DDPM step needs beta_k < 1: more levels or a smaller beta_max",
-            kv("beta_k", beta_k), kv("k", k), kv("levels", levels));
+Discretization ddpm_step(int k, const std::function<double(int)>& beta) {
   double log_before = 0;  // ln of the product of alpha_0 ... alpha_{k-1}
-  for (int j = 0; j < k; ++j) log_before += std::log1p(-config_.table(j, levels));
-  const double log_alpha = std::log1p(-beta_k);
+  for (int j = 0; j < k; ++j) log_before += std::log1p(-beta(j));
+  const double beta_k = beta(k), log_alpha = std::log1p(-beta_k);
   return {.index = k,
           .f = std::expm1(0.5 * log_alpha),
           .G = std::sqrt(beta_k),
@@ -39,6 +35,14 @@ Discretization Vp::discretize(double t, int levels, IndexRounding rounding) cons
           .alpha_bar_k = std::exp(log_before + log_alpha),
           .sigma_k = std::sqrt(-std::expm1(log_before + log_alpha)),
           .sigma_prev = std::sqrt(-std::expm1(log_before))};
+}
+
+Discretization Vp::discretize(double t, int levels, IndexRounding rounding) const {
+  const int k = level_of(t, levels, rounding);
+  const double beta_k = config_.table(k, levels);
+  ITO_CHECK(beta_k < 1, ValueError, "DDPM step needs beta_k < 1: more levels or a smaller beta_max",
+            kv("beta_k", beta_k), kv("k", k), kv("levels", levels));
+  return ddpm_step(k, [&](int j) { return config_.table(j, levels); });
 }
 
 double Vp::network_label(double t, Labels labels, int levels) const {

@@ -3,6 +3,8 @@
 // -beta / 2, g^2 = beta, alpha = e^(-B/2), sigma^2 = 1 - e^-B.
 #pragma once
 
+#include <functional>
+
 #include "sde/sde.h"
 
 namespace ito::sde {
@@ -16,6 +18,10 @@ struct VpConfig {
   /// beta_k of DDPM with N levels: beta_min/N ... beta_max/N, equally spaced.
   double table(int k, int levels) const;
 };
+
+/// One step of a DDPM chain with the betas beta(0), beta(1), ... at level k: 1 + f = sqrt(1 -
+/// beta_k), G = sqrt(beta_k). beta_k < 1.
+Discretization ddpm_step(int k, const std::function<double(int)>& beta);
 
 class Vp final : public Sde {
  public:

@@ -178,6 +178,7 @@ std::vector<Part> parts_of(const Conv2dParams& p, ConvDirection direction, int64
     const int64_t count = std::min(step, rows - first);
     parts.push_back(direction == ConvDirection::forward ? forward_band(image, first, count)
                                                         : dx_band(image, first, count));
+    // The portable path takes the shape, as where oneDNN itself has no kernel.
     if (!parts.back().valid()) throw dnnl::error(dnnl_unimplemented, "a band of padding only");
   }
   return parts;

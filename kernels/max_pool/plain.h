@@ -27,4 +27,19 @@ int64_t chosen_pixel(const PoolGeometry& g, const T* keys, int64_t window) {
   return chosen;
 }
 
+/// Images and windows on which both ops are tested, `large` ones without derivatives.
+struct PoolCase {
+  const char* id;
+  Shape x;
+  ops::MaxPoolAttrs attrs;
+  bool large = false;
+};
+inline const PoolCase kPoolCases[] = {
+    {"refinenet", {2, 7, 6, 3}, {5, 1, 2}},   {"vector_channels", {1, 5, 6, 16}, {5, 1, 2}},
+    {"halving", {2, 4, 6, 5}, {2, 2, 0}},     {"rest_of_stride", {1, 7, 8, 3}, {2, 3, 0}},
+    {"overlapping", {2, 7, 5, 4}, {3, 2, 1}}, {"smaller_than_window", {2, 2, 3, 7}, {5, 1, 2}},
+    {"one_pixel", {3, 1, 1, 4}, {5, 1, 2}},   {"identity", {1, 3, 4, 2}, {1, 1, 0}},
+    {"even_window", {1, 5, 5, 3}, {4, 1, 2}}, {"one_window", {1, 15, 15, 1}, {15, 1, 0}},
+    {"no_images", {0, 4, 4, 2}, {5, 1, 2}},   {"long", {2, 19, 33, 35}, {5, 1, 2}, true}};
+
 }  // namespace ito

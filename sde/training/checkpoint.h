@@ -10,7 +10,7 @@
 
 namespace ito::sde {
 
-/// Writes run/checkpoints/step_XXXXXXXX/{model,ema,optim}.safetensors and state.json: to a
+/// Writes run/checkpoints/step_<8 digits>/{model,ema,optim}.safetensors and state.json: to a
 /// temporary sibling, synced, renamed, verified by reading; then removes all but the newest `keep`.
 /// model and ema carry `settings` (the resolved configuration). Returns the folder.
 /// Throws UserError(write_failed).

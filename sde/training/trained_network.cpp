@@ -61,6 +61,7 @@ Classifier load_classifier(const std::filesystem::path& path, Device device) {
   const nn::ImageConfig& image = trained.config.image;
   return {.network = trained.network,
           .sde = make_sde(trained.sde),
+          .sde_config = trained.sde,
           .classes = trained.config.model.num_classes,
           .sample_shape = Shape{image.image_size, image.image_size, image.channels},
           .file = trained.file};

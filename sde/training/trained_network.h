@@ -29,6 +29,7 @@ TrainedNetwork load_trained_network(const std::filesystem::path& path, Device de
 struct Classifier {
   std::shared_ptr<nn::Network> network;  ///< labels: sigma(t) of `sde`; returns logits [N, classes]
   std::shared_ptr<const Sde> sde;        ///< a guided model must have the same one
+  SdeConfig sde_config;                  ///< what `sde` was made from
   int64_t classes = 0;
   Shape sample_shape;  ///< [H, W, C]
   std::filesystem::path file;

@@ -12,25 +12,10 @@
 #include "kernels/cast/op.h"
 #include "kernels/unary/op.h"
 #include "samplers/latent/latent.h"
-#include "sde/config.h"
+#include "tests/samplers/gaussian_data.h"
 
 namespace ito::samplers {
 namespace {
-
-constexpr double kStd = 0.3, kMu = 0.4;
-
-sde::ScoreFn gaussian_score(std::shared_ptr<const sde::Sde> sde) {
-  return [sde = std::move(sde)](const Tensor& x, std::span<const double> t) {
-    std::vector<double> slope, shift;
-    for (const double time : t) {
-      const double a = sde->alpha(time), v = a * a * kStd * kStd + std::pow(sde->sigma(time), 2);
-      slope.push_back(-1 / v);
-      shift.push_back(a * kMu / v);
-    }
-    return sde::over_samples(sde::per_sample(slope, x), x) * x +
-           sde::over_samples(sde::per_sample(shift, x), x);
-  };
-}
 
 Tensor row(std::vector<double> values) {
   return Tensor::from(values, {static_cast<int64_t>(values.size()), 1});

@@ -16,53 +16,13 @@
 #include "samplers/solvers/stochastic_runge_kutta.h"
 #include "sde/config.h"
 #include "sde/linear.h"
+#include "tests/samplers/gaussian_data.h"
 #include "tests/support/order.h"
 
 namespace ito::samplers {
 namespace {
 
 using testing::order_of;
-constexpr double kMu = 0.4, kStd = 0.3;
-using SdePtr = std::shared_ptr<const sde::Sde>;
-
-/// The published ones, and f = -(0.2 + 3 t) / 2, g^2 = 0.5 + t without closed forms.
-SdePtr sde_named(const std::string& name) {
-  if (name == "cosine") return std::make_shared<sde::Cosine>();
-  if (name != "custom") return sde::make_sde({.name = name, .sigma_max = 10});
-  return std::make_shared<sde::LinearSde>(
-      sde::LinearConfig{.drift = [](double t) { return -0.5 * (0.2 + 3 * t); },
-                        .diffusion2 = [](double t) { return 0.5 + t; }});
-}
-
-double variance(const sde::Sde& sde, double t) {
-  return std::pow(sde.alpha(t) * kStd, 2) + std::pow(sde.sigma(t), 2);
-}
-double score_at(const sde::Sde& sde, double x, double t) {
-  return -(x - sde.alpha(t) * kMu) / variance(sde, t);
-}
-
-/// score(x, t) = -(x - alpha mu) / (alpha^2 s0^2 + sigma^2), counting its calls.
-sde::ScoreFn gaussian_score(SdePtr sde, int64_t* calls = nullptr) {
-  return [=](const Tensor& x, std::span<const double> t) {
-    if (calls != nullptr) ++*calls;
-    std::vector<double> slope, shift;
-    for (const double time : t) {
-      slope.push_back(-1 / variance(*sde, time));
-      shift.push_back(sde->alpha(time) * kMu / variance(*sde, time));
-    }
-    const auto rows = [&](const std::vector<double>& c) {
-      return sde::over_samples(sde::per_sample(c, x), x);
-    };
-    return rows(slope) * x + rows(shift);
-  };
-}
-
-std::vector<int64_t> indices(int64_t count) {
-  std::vector<int64_t> list(static_cast<size_t>(count));
-  std::iota(list.begin(), list.end(), 0);
-  return list;
-}
-
 /// Any fixed-step sampler, and the same rule for one number.
 using Sampler = std::function<SampleResult(const sde::ScoreFn&, const sde::Sde&, const Tensor&,
                                            const std::vector<int64_t>&, const NoiseSource&)>;
@@ -109,13 +69,6 @@ Moments mirror_moments(const sde::Sde& sde, const Mirror& mirror, int draws, Mom
 }
 
 // The rules, written out for numbers.
-
-double reverse(const sde::Sde& sde, double x, double t) {
-  return -sde.drift(t) * x + sde.diffusion2(t) * score_at(sde, x, t);
-}
-double tweedie_of(const sde::Sde& sde, double x, double t) {
-  return (x + std::pow(sde.sigma(t), 2) * score_at(sde, x, t)) / sde.alpha(t);
-}
 
 Mirror heun_mirror(const sde::TimeGrid& grid) {
   return [=](const sde::Sde& sde, double x, const Draw& draw) {
@@ -506,80 +459,6 @@ TEST(EdmHeun, RefusesOptionsOutOfRange) {
   EXPECT_THROW(edm_heun(*vp, {.grid = grid, .churn = -1}), ValueError);
   EXPECT_THROW(edm_heun(*vp, {.grid = grid, .second_stage = 0}), ValueError);
   EXPECT_THROW(edm_heun(*vp, {.grid = grid, .second_stage = 1.1}), ValueError);
-}
-
-/// Algorithm 1 of Jolicoeur-Martineau et al. for one number, with the noise of a sample.
-TEST(AdaptiveSde, FollowsThePublishedAlgorithm) {
-  for (const char* name : {"ve", "vp", "subvp", "custom"}) {
-    const SdePtr sde = sde_named(name);
-    const std::vector<int64_t> samples = {4, 11};
-    const NoiseSource noise{.seed = 21};
-    const AdaptiveOptions o{.eps = 1e-2, .rtol = 0.05, .atol = 0.01};
-    const Tensor start = prior_sample(*sde, {1}, samples, noise, DType::f64);
-    const SampleResult r = sample_adaptive(gaussian_score(sde), *sde, start, samples, o, noise);
-    int64_t most = 0;
-    bool rejected = false;
-    for (size_t n = 0; n < 2; ++n) {
-      double x = start.span<double>()[n], before = x, t = 1, h = 0.01;
-      uint32_t attempt = 0;
-      while (t > o.eps) {
-        const double z =
-            normal_at({21, Purpose::predictor, attempt++}, static_cast<uint32_t>(samples[n]), 0);
-        const double u = t - h <= o.eps ? o.eps : t - h;
-        const auto move = [&](double from, double time) {
-          return h * reverse(*sde, from, time) + std::sqrt(h * sde->diffusion2(time)) * z;
-        };
-        const double euler = x + move(x, t), heun = 0.5 * (euler + x + move(euler, u));
-        const double size = std::max(o.atol, o.rtol * std::max(std::abs(euler), std::abs(before)));
-        const double e = std::abs(euler - heun) / size;
-        if (e <= 1) {
-          x = heun, before = euler, t = u;
-        } else {
-          rejected = true;
-        }
-        h = std::min(t - o.eps, 0.9 * h * std::pow(e, -0.9));
-      }
-      most = std::max<int64_t>(most, attempt);
-      EXPECT_NEAR(r.x.span<double>()[n], tweedie_of(*sde, x, o.eps), 1e-9) << name;
-    }
-    EXPECT_EQ(r.evaluations, 2 * most + 1) << name;
-    EXPECT_TRUE(rejected) << name;
-  }
-}
-
-// In many dimensions the error hardly depends on the draw, so rejections hardly bias it.
-TEST(AdaptiveSde, ReachesTheMarginal) {
-  const SdePtr sde = sde_named("vp");
-  const auto samples = indices(100);
-  const NoiseSource noise{.seed = 3};
-  const Tensor start = prior_sample(*sde, {256}, samples, noise, DType::f64);
-  const SampleResult r =
-      sample_adaptive(gaussian_score(sde), *sde, start, samples,
-                      {.rtol = 0.01, .atol = 0.005, .denoise = Denoise::none}, noise);
-  double sum = 0, squares = 0;
-  const auto n = static_cast<double>(r.x.numel());
-  for (const double v : r.x.span<double>()) sum += v, squares += v * v;
-  const double mean = sum / n, v = squares / n - mean * mean, exact = variance(*sde, 1e-3);
-  // Five standard errors and the tolerance.
-  EXPECT_NEAR(mean, kMu, 5 * std::sqrt(exact / n) + 0.005);
-  EXPECT_NEAR(v, exact, 5 * exact * std::sqrt(2 / n) + 0.005);
-}
-
-TEST(AdaptiveSde, StopsAndGivesUp) {
-  const SdePtr sde = sde_named("vp");
-  const Tensor x = Tensor::zeros({2, 1}, DType::f32);
-  const auto score = gaussian_score(sde);
-  int seen = 0;
-  const SampleResult stopped = sample_adaptive(
-      score, *sde, x, {0, 1}, {}, {},
-      [&](const StepView&) { return ++seen == 3 ? Verdict::stop : Verdict::go_on; });
-  EXPECT_FALSE(stopped.finished);
-  EXPECT_EQ(stopped.evaluations, 6);
-  EXPECT_THROW(sample_adaptive(score, *sde, x, {0, 1}, {.most_steps = 2}, {}), UserError);
-  const sde::ScoreFn nan = [](const Tensor& v, std::span<const double>) { return NAN * v; };
-  EXPECT_THROW(sample_adaptive(nan, *sde, x, {0, 1}, {}, {}), UserError);
-  EXPECT_THROW(sample_adaptive(score, *sde, x, {0}, {}, {}), ShapeError);
-  EXPECT_THROW(sample_adaptive(score, *sde, x, {0, 1}, {.rtol = 0}, {}), ValueError);
 }
 
 TEST(Scheme, ObserversSeeTheStateWithAndWithoutNoise) {

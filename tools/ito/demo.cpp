@@ -39,7 +39,7 @@ void write_pictures(const std::filesystem::path& out, const std::filesystem::pat
     return samplers::Verdict::go_on;
   };
   data::write_png(out / "grid.png",
-                  picture_of(draw_samples(job, seeds, watch), model.sde->centered_data()));
+                  picture_of(draw(job, seeds, watch).x, model.sde->centered_data()));
   seeds.resize(8);
   data::write_png(out / "trajectory.png", trajectory_picture(job, seeds, 9));
 }

@@ -274,7 +274,7 @@ metrics::ImageSet draw_images(const EvalOptions& o, const sde::ScoreModel& model
                   std::to_string(view.step + 1));
     return samplers::Verdict::go_on;
   };
-  const Tensor x = draw_samples(job, seeds, watch);
+  const Tensor x = draw(job, seeds, watch).x;
   if (!std::ranges::all_of(x.span<float>(), [](float v) { return std::isfinite(v); })) {
     fail(ErrorCode::not_finite, model.file.string(), "draws samples that are not finite",
          "use more steps, or another checkpoint");

@@ -55,7 +55,7 @@ ClassGuidance::ClassGuidance(sde::Classifier classifier, const sde::SdeConfig& m
              to_string(sample_shape),
          "train a classifier on the model's data");
   }
-  const sde::SdeConfig own = sde::load_trained_network(classifier_.file).sde;
+  const sde::SdeConfig& own = classifier_.sde_config;
   if (!same(own, model_sde)) {
     fail(ErrorCode::bad_combination, classifier_.file.string(),
          "was trained on the noise of sde.name = \"" + own.name + "\", the model on \"" +

@@ -40,24 +40,12 @@ class ClassifierRun final : public RunLoop {
   }
 
   /// Images spread evenly over the held-out set, whose order may be that of the classes.
-  int64_t index_of(int64_t position, int64_t count) const {
-    return position * held_out_->size() / count;
-  }
-
   Batch held_out_batch(int64_t first, int64_t size, int64_t count) const {
-    const data::ImageShape s = held_out_->shape();
-    Batch batch{Tensor::empty({size, s.height, s.width, s.channels}, DType::f32), {}};
-    const std::span<float> pixels = batch.images.span<float>();
-    for (int64_t i = 0; i < size; ++i) {
-      const int64_t at = index_of(first + i, count);
-      held_out_->read(at, pixels.subspan(static_cast<size_t>(i) * s.numel(), s.numel()));
-      batch.classes.push_back(held_out_->label(at));
+    std::vector<int64_t> indices;
+    for (int64_t i = first; i < first + size; ++i) {
+      indices.push_back(i * held_out_->size() / count);
     }
-    if (config().data.centered) {
-      for (float& x : pixels) x = 2 * x - 1;
-    }
-    batch.images = batch.images.to(device());
-    return batch;
+    return batch_of(*held_out_, indices);
   }
 
   std::vector<AccuracyAt> accuracies() const {

@@ -95,12 +95,6 @@ Drawn draw(const SampleJob& job, const std::vector<int64_t>& seeds,
   return all;
 }
 
-Tensor draw_samples(
-    const SampleJob& job, const std::vector<int64_t>& seeds,
-    const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer) {
-  return draw(job, seeds, observer).x;
-}
-
 std::vector<int64_t> in_turn(const std::vector<int64_t>& classes,
                              const std::vector<int64_t>& samples) {
   std::vector<int64_t> list;

@@ -35,11 +35,6 @@ struct Drawn {
 Drawn draw(
     const SampleJob& job, const std::vector<int64_t>& seeds,
     const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer = {});
-/// The samples of draw() alone.
-Tensor draw_samples(
-    const SampleJob& job, const std::vector<int64_t>& seeds,
-    const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer = {});
-
 /// Classes of samples: the one with global index i has the (i mod size)-th of `classes`.
 std::vector<int64_t> in_turn(const std::vector<int64_t>& classes,
                              const std::vector<int64_t>& samples);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cinttypes>
+#include <numeric>
 
 #include "models/make.h"
 #include "sde/training/checkpoint.h"
@@ -66,6 +67,22 @@ RunLoop::Batch RunLoop::batch_at(int64_t step) const {
   std::vector<int64_t> classes(static_cast<size_t>(batches_.batch()));
   batches_.batch_at(step, images.span<float>(), classes, {});
   return {images.to(job_.device), std::move(classes)};
+}
+
+RunLoop::Batch RunLoop::batch_of(const data::Dataset& set,
+                                 const std::vector<int64_t>& indices) const {
+  const data::ImageShape s = set.shape();
+  Batch batch{Tensor::empty({std::ssize(indices), s.height, s.width, s.channels}, DType::f32), {}};
+  const std::span<float> pixels = batch.images.span<float>();
+  for (size_t i = 0; i < indices.size(); ++i) {
+    set.read(indices[i], pixels.subspan(i * s.numel(), s.numel()));
+    batch.classes.push_back(set.label(indices[i]));
+  }
+  if (config().data.centered && set.has_bytes()) {
+    for (float& x : pixels) x = 2 * x - 1;
+  }
+  batch.images = batch.images.to(job_.device);
+  return batch;
 }
 
 TrainEnd RunLoop::run() {
@@ -155,7 +172,8 @@ void RunLoop::report_step(int64_t step, const sde::StepReport& report, double se
 
 void RunLoop::open_held_out() {
   const sde::TrainConfig& train = config().train;
-  if (train.eval_every == 0 || train.eval_images == 0) return;
+  held_out_loss_ = held_out_loss();
+  if (!held_out_loss_ || train.eval_every == 0 || train.eval_images == 0) return;
   try {
     held_out_ = data::open_dataset(config().data, data::Split::test);
   } catch (const UserError& e) {
@@ -167,24 +185,14 @@ void RunLoop::open_held_out() {
 void RunLoop::evaluate(int64_t done) {
   const sde::TrainConfig& train = config().train;
   if (!held_out_ || done % train.eval_every != 0) return;
-  const data::ImageShape s = held_out_->shape();
   const int64_t count = std::min<int64_t>(train.eval_images, held_out_->size());
   double total = 0;
   for (int64_t first = 0; first < count; first += train.batch) {
-    const int64_t n = std::min<int64_t>(train.batch, count - first);
-    Tensor images = Tensor::empty({n, s.height, s.width, s.channels}, DType::f32);
-    std::vector<int64_t> classes;
-    for (int64_t i = 0; i < n; ++i) {
-      const auto at = images.span<float>().subspan(static_cast<size_t>(i) * s.numel(), s.numel());
-      held_out_->read(first + i, at);
-      classes.push_back(held_out_->label(first + i));
-    }
-    if (config().data.centered && held_out_->has_bytes()) {
-      for (float& v : images.span<float>()) v = 2 * v - 1;
-    }
-    const auto loss = held_out_loss(images.to(job_.device), classes, first / train.batch);
-    if (!loss) return;
-    total += *loss * static_cast<double>(n);
+    std::vector<int64_t> indices(
+        static_cast<size_t>(std::min<int64_t>(train.batch, count - first)));
+    std::iota(indices.begin(), indices.end(), first);
+    total += held_out_loss_(batch_of(*held_out_, indices), first / train.batch) *
+             static_cast<double>(indices.size());
   }
   const double mean = total / static_cast<double>(count);
   directory_->append_metrics(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,18 +43,20 @@ class RunLoop {
   /// What the averaged weights can do now: called at step 0, every sample_every steps, at the end;
   /// never if that is 0.
   virtual void show_results() = 0;
-  /// The loss of the averaged weights on held-out images, [N, H, W, C] on the run's device, with
-  /// noise that is the same for every call with this `part`; nothing if the run has no such loss.
-  virtual std::optional<double> held_out_loss(const Tensor&, const std::vector<int64_t>&,
-                                              int64_t /*part*/) {
-    return std::nullopt;
-  }
 
   struct Batch {
     Tensor images;  ///< on the run's device
     std::vector<int64_t> classes;
   };
   Batch batch_at(int64_t step) const;
+  /// Samples of `set` by their indices, in the data range of training.
+  Batch batch_of(const data::Dataset& set, const std::vector<int64_t>& indices) const;
+
+  /// The loss of the averaged weights on held-out images, with noise that is the same for every
+  /// call with this `part`.
+  using HeldOutLoss = std::function<double(const Batch& batch, int64_t part)>;
+  /// Null where the run has no such loss.
+  virtual HeldOutLoss held_out_loss() { return {}; }
 
   std::unique_ptr<nn::Network> make_network() const;
   uint64_t seed() const { return static_cast<uint64_t>(config().train.seed); }
@@ -80,7 +83,8 @@ class RunLoop {
   std::shared_ptr<const sde::Sde> sde_;
   data::BatchSource batches_;
   std::shared_ptr<const data::Dataset> held_out_;  // null: none, or not asked for
-  std::optional<RunDirectory> directory_;          // made when everything else is known to fit
+  HeldOutLoss held_out_loss_;
+  std::optional<RunDirectory> directory_;  // made when everything else is known to fit
   std::optional<EventFile> events_;
   Progress progress_;
   int64_t saved_step_ = -1;

@@ -139,7 +139,7 @@ ToyResult run_toy(const ToyJob& job) {
                            .seed = job.seed,
                            .batch = kPoints};
   const std::vector<float> points = data::make_toy(job.data, job.seed, kPoints).points;
-  const Tensor samples = draw_samples(sampling, first_indices(kPoints));
+  const Tensor samples = draw(sampling, first_indices(kPoints)).x;
   result.picture =
       side_by_side({points_picture(points), field_picture(score, *sde, points),
                     points_picture(samples.span<float>()), density_picture(score, *sde)});

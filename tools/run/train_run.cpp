@@ -37,10 +37,11 @@ class ScoreRun final : public RunLoop {
                                             : trainer_.step(batch.images);
   }
 
-  std::optional<double> held_out_loss(const Tensor& images, const std::vector<int64_t>& classes,
-                                      int64_t part) override {
-    return trainer_.network().classes() > 0 ? trainer_.evaluate(images, classes, part)
-                                            : trainer_.evaluate(images, part);
+  HeldOutLoss held_out_loss() override {
+    return [this](const Batch& batch, int64_t part) {
+      return trainer_.network().classes() > 0 ? trainer_.evaluate(batch.images, batch.classes, part)
+                                              : trainer_.evaluate(batch.images, part);
+    };
   }
 
   /// Sixteen samples of the averaged weights, of the classes in turn; always the same seeds.
@@ -64,7 +65,7 @@ class ScoreRun final : public RunLoop {
         .seed = seed(),
         .batch = static_cast<int64_t>(seeds.size()),
         .device = device()};
-    const data::Image picture = picture_of(draw_samples(job, seeds), sde()->centered_data());
+    const data::Image picture = picture_of(draw(job, seeds).x, sde()->centered_data());
     data::write_png(directory().samples() / step_name(trainer_.steps_done()), picture);
     events().picture(trainer_.steps_done(), "samples", picture);
   }
