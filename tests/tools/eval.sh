@@ -51,6 +51,20 @@ for options in '--batch 3' '--threads 1' '--threads 3'; do
   cmp series.out alone.out || die "$options changes the numbers"
 done
 
+# Sweeps: the paper's Table 1 has ten cells; a grid is resumed cell by cell.
+evaluate table run --samples 4 --reference-images 50 --metrics swd --directions 5 --sweep table1 \
+  --set sampling.steps=100
+[ "$(grep -c '^| run/.* C200 \|^| run/.* P100 \|^| run/.* P200 \|^| run/.* PC100 ' table.out)" = 10 ] ||
+  die "$(cat table.out)"
+grep '^| run/.*none C200 | [0-9.e-]* | 201 |$' table.out >/dev/null || die "$(cat table.out)"
+grep '^| run/.*probability_flow PC100 | [0-9.e-]* | 201 |$' table.out >/dev/null || die "$(cat table.out)"
+few_more=(--samples 4 --reference-images 50 --metrics swd --directions 5)
+evaluate half run "${few_more[@]}" --sweep snr=0.1 --sweep steps=2,3
+evaluate grid run "${few_more[@]}" --sweep snr=0.1,0.2 --sweep steps=2,3
+[ "$(grep -c 'in eval.jsonl already' grid.err)" = 2 ] || die "$(cat grid.err)"
+[ "$(grep -c '^| run/.* snr=0.[12] steps=[23] |' grid.out)" = 4 ] || die "$(cat grid.out)"
+grep '^best by swd: run/.*snr=' grid.out >/dev/null || die "$(cat grid.out)"
+
 # Finished samples: a data set against itself is at distance 0, and its images are copies.
 quiet sample "$ito" sample run --seeds 0-19 --png pictures
 evaluate folder pictures --data pictures --metrics swd --json
@@ -90,6 +104,12 @@ bad 201 '--checkpoints: classifier/checkpoints' classifier/checkpoints --checkpo
 bad 201 '--seeds: pictures' pictures --data pictures --seeds 0-3
 bad 201 '--set: "model.nf=8"' run --set model.nf=8
 bad 201 'command line: --samples excludes --seeds' run --seeds 0-3 --samples 9
+bad 201 '--sweep: "steps"' run --sweep steps
+bad 201 '--sweep: table1 comes after' run --sweep steps=3 --sweep table1
+bad 201 '--sweep: pictures' pictures --data pictures --sweep steps=2,3
+bad 202 '--sweep' run --sweep stepz=2
+bad 203 '--sweep' run --sweep steps=two
+bad 203 sampling.steps run --sweep steps=0,1
 bad 202 --metrics run --metrics swd,fidd
 bad 203 --seeds run --seeds 9-3
 bad 203 --resize run --metrics swd --resize nearest

@@ -14,6 +14,14 @@ grep -q 'shapes do not broadcast.*\[3\].*\[2\]' <(tail -n +4 tensor.out) || die 
 radius=$(sed -n 's/^mean distance from the centre \([0-9.]*\) .*/\1/p' points.out)
 awk -v r="$radius" 'BEGIN { exit !(r > 1.1 && r < 1.6) }' || die "mean distance $radius"
 
+# Every sampler brings the custom SDE back to the circle of radius 1.41.
+"$examples/example_custom_sde" >custom.out
+[ "$(wc -l <custom.out)" = 9 ] || die "$(cat custom.out)"
+sed -n 's/.*mean distance from the centre \([0-9.]*\)$/\1/p' custom.out >radii
+[ "$(wc -l <radii)" = 8 ] || die "$(cat custom.out)"
+awk '!($1 > 1.3 && $1 < 1.52) { exit 1 }' radii || die "$(cat custom.out)"
+grep '^log-likelihood of the data -*[0-9.]* nats$' custom.out >/dev/null || die "$(cat custom.out)"
+
 quiet train "$ito" train "${tiny[@]}" --max-steps 3 --out run
 for first in 0 11; do
   "$examples/example_load_and_sample" run $first 5 >library.out

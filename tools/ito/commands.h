@@ -24,11 +24,15 @@ Command add_sample(CLI::App& app);
 Command add_likelihood(CLI::App& app);
 Command add_edit(CLI::App& app);
 Command add_eval(CLI::App& app);
+Command add_report(CLI::App& app);
 Command add_info(CLI::App& app);
 Command add_convert(CLI::App& app);
 Command add_demo(CLI::App& app);
 Command add_doctor(CLI::App& app);
+Command add_bench(CLI::App& app);
 Command add_toy(CLI::App& app);
+Command add_completion(CLI::App& app);
+Command add_manual(CLI::App& app);
 
 /// Largest values of options; text of the command line is checked against them.
 inline constexpr int64_t kMostSteps = 4'000'000'000;  ///< noise counters take 32 bits

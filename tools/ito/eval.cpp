@@ -16,6 +16,7 @@
 #include "tools/data/input_file.h"
 #include "tools/ito/commands.h"
 #include "tools/ito/eval_log.h"
+#include "tools/ito/eval_sweep.h"
 #include "tools/metrics/evaluator.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
@@ -29,7 +30,7 @@ using Json = nlohmann::ordered_json;
 struct EvalOptions {
   std::string target, data, classifier, inception, statistics, checkpoints, best, stats_out;
   std::string seeds, weights = "ema", resize = "tf1", stats_layout = "edm";
-  std::vector<std::string> metrics, overrides;
+  std::vector<std::string> metrics, overrides, sweep;
   int64_t samples = 1000, seed = 0, batch = 64, reference_images = 0, directions = 512;
   int64_t pairs = 2000;
   bool allow_small = false, json = false;
@@ -258,9 +259,12 @@ void add_sampling(Json& conditions, const EvalOptions& o, const fs::path& weight
 
 // Evaluation.
 
-metrics::ImageSet draw_images(const EvalOptions& o, const sde::ScoreModel& model,
-                              const Config& config, const std::vector<int64_t>& seeds,
-                              Device device, Progress& progress) {
+/// Samples and the evaluations that each took.
+std::pair<metrics::ImageSet, int64_t> draw_images(const EvalOptions& o,
+                                                  const sde::ScoreModel& model,
+                                                  const Config& config,
+                                                  const std::vector<int64_t>& seeds, Device device,
+                                                  Progress& progress) {
   const SampleJob job{.score = model.score(),
                       .sde = model.sde,
                       .sample_shape = model.sample_shape,
@@ -274,12 +278,13 @@ metrics::ImageSet draw_images(const EvalOptions& o, const sde::ScoreModel& model
                   std::to_string(view.step + 1));
     return samplers::Verdict::go_on;
   };
-  const Tensor x = draw(job, seeds, watch).x;
-  if (!std::ranges::all_of(x.span<float>(), [](float v) { return std::isfinite(v); })) {
+  const Drawn drawn = draw(job, seeds, watch);
+  if (!std::ranges::all_of(drawn.x.span<float>(), [](float v) { return std::isfinite(v); })) {
     fail(ErrorCode::not_finite, model.file.string(), "draws samples that are not finite",
          "use more steps, or another checkpoint");
   }
-  return metrics::images_of(x, model.sde->centered_data(), model.file.string());
+  return {metrics::images_of(drawn.x, model.sde->centered_data(), model.file.string()),
+          drawn.evaluations};
 }
 
 data::ImageShape shape_of(const Shape& s) {
@@ -341,8 +346,25 @@ void print_best(const EvalOptions& o, const std::vector<Json>& records) {
   }
 }
 
-/// Records of all checkpoints; those in the log are taken from there.
-std::vector<Json> evaluate_networks(const EvalOptions& o, const Target& target, Config& config,
+/// The numbers of one checkpoint and one way to sample.
+Json evaluate_network(const EvalOptions& o, const fs::path& weights, const Config& config,
+                      const std::vector<int64_t>& seeds, metrics::Evaluator& evaluator,
+                      Device device, Progress& progress) {
+  const sde::ScoreModel model = sde::load_score_model(weights, device);
+  if (config.sampling.method != "pc" && config.sampling.method != "annealed_langevin") {
+    samplers::check_flow(*model.sde, model.labelling.labels);
+  }
+  evaluator.check(std::ssize(seeds), shape_of(model.sample_shape));
+  const auto [images, evaluations] = draw_images(o, model, config, seeds, device, progress);
+  progress.line(weights.string() + ": metrics");
+  Json numbers = metrics_json(evaluator.evaluate(images));
+  numbers["evaluations"] = evaluations;
+  return numbers;
+}
+
+/// Records of all checkpoints and all ways to sample; those in the log are taken from there.
+std::vector<Json> evaluate_networks(const EvalOptions& o, const Target& target,
+                                    const Config& config, const std::vector<SweepCell>& cells,
                                     const Json& common, metrics::Evaluator& evaluator,
                                     Device device) {
   const std::string text = o.seeds.empty() ? "0-" + std::to_string(o.samples - 1) : o.seeds;
@@ -352,28 +374,41 @@ std::vector<Json> evaluate_networks(const EvalOptions& o, const Target& target, 
   Progress progress;
   std::vector<Json> records;
   for (const fs::path& weights : target.weights) {
-    Json conditions = common;
-    conditions["images"] = std::ssize(seeds);
-    add_sampling(conditions, o, weights, text, config);
-    if (auto done = log ? log->find(conditions.dump()) : std::nullopt) {
-      progress.line(weights.string() + ": in eval.jsonl already");
-      records.push_back(Json::parse(*done));
-    } else {
-      const sde::ScoreModel model = sde::load_score_model(weights, device);
-      if (config.sampling.method != "pc" && config.sampling.method != "annealed_langevin") {
-        samplers::check_flow(*model.sde, model.labelling.labels);
+    for (const SweepCell& cell : cells) {
+      Config changed = cell.applied_to(config);
+      const std::string name = weights.string() + (cell.name.empty() ? "" : " " + cell.name);
+      Json conditions = common;
+      conditions["images"] = std::ssize(seeds);
+      add_sampling(conditions, o, weights, text, changed);
+      if (auto done = log ? log->find(conditions.dump()) : std::nullopt) {
+        progress.line(name + ": in eval.jsonl already");
+        records.push_back(Json::parse(*done));
+      } else {
+        records.push_back({{"target", name},
+                           {"conditions", conditions},
+                           {"metrics", evaluate_network(o, weights, changed, seeds, evaluator,
+                                                        device, progress)}});
+        if (log) log->append(records.back().dump());
       }
-      evaluator.check(std::ssize(seeds), shape_of(model.sample_shape));
-      const metrics::ImageSet images = draw_images(o, model, config, seeds, device, progress);
-      progress.line(weights.string() + ": metrics");
-      records.push_back({{"target", weights.string()},
-                         {"conditions", conditions},
-                         {"metrics", metrics_json(evaluator.evaluate(images))}});
-      if (log) log->append(records.back().dump());
+      print_record(o, records.back());
     }
-    print_record(o, records.back());
   }
   return records;
+}
+
+/// The numbers of a sweep side by side.
+void print_sweep(const std::vector<Json>& records) {
+  std::vector<std::vector<std::string>> rows{{"sampler"}};
+  for (const auto& [name, value] : records[0]["metrics"].items()) rows[0].push_back(name);
+  for (const Json& record : records) {
+    rows.push_back({escaped(record["target"].get<std::string>())});
+    for (const auto& [name, value] : record["metrics"].items()) {
+      char number[32];
+      std::snprintf(number, sizeof number, "%.6g", value.get<double>());
+      rows.back().emplace_back(number);
+    }
+  }
+  std::fputs(sweep_table(rows).c_str(), stdout);
 }
 
 void evaluate_images(const EvalOptions& o, const fs::path& path, Json conditions, int channels,
@@ -391,9 +426,10 @@ void check_usage(const EvalOptions& o, const Target& target) {
     fail(ErrorCode::bad_usage, "ito eval", "names nothing to evaluate",
          "give a run, an .npz file or a folder; or --stats-out");
   }
-  if (target.images && !o.seeds.empty()) {
-    fail(ErrorCode::bad_usage, "--seeds", o.target + " holds finished images",
-         "leave --seeds out, or give a trained network");
+  if (target.images && !(o.seeds.empty() && o.sweep.empty())) {
+    const std::string option = o.seeds.empty() ? "--sweep" : "--seeds";
+    fail(ErrorCode::bad_usage, option, o.target + " holds finished images",
+         "leave " + option + " out, or give a trained network");
   }
   const fs::path folder = fs::path(o.stats_out).parent_path();
   std::error_code error;
@@ -414,7 +450,8 @@ int run_eval(const EvalOptions& o) {
   const Device device = o.common.apply();
   const Target target = target_of(o);
   check_usage(o, target);
-  Config config = config_of(o, target);
+  const Config config = config_of(o, target);
+  const std::vector<SweepCell> cells = sweep_cells(o.sweep, config);
   metrics::EvaluationRequest request = request_of(o, target, config, device);
   check_best(o, request.metrics);
   const Json conditions = conditions_of(o, request);
@@ -428,7 +465,8 @@ int run_eval(const EvalOptions& o) {
   if (target.images) evaluate_images(o, *target.images, conditions, channels, evaluator);
   if (target.weights.empty()) return 0;
   const std::vector<Json> records =
-      evaluate_networks(o, target, config, conditions, evaluator, device);
+      evaluate_networks(o, target, config, cells, conditions, evaluator, device);
+  if (cells.size() > 1 && !o.json) print_sweep(records);
   if (records.size() > 1) print_best(o, records);
   return 0;
 }
@@ -490,6 +528,11 @@ Command add_eval(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--checkpoints", o->checkpoints,
                  "Of a run: all, or steps such as 1000,2000; the newest if not given");
+  app.add_option("--sweep", o->sweep,
+                 "table1: predictors and correctors as in Song et al. 2021, Table 1, with N = "
+                 "sampling.steps; or key=v1,v2,... of the section sampling, several times for a "
+                 "grid")
+      ->allow_extra_args(false);
   app.add_option("--best", o->best, "Metric by which the best checkpoint is chosen");
   add_metric_options(app, *o);
   add_overrides(app, o->overrides, "sampling.key=value or data.key=value");

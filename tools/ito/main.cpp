@@ -6,6 +6,7 @@
 
 #include "engine/core/check.h"
 #include "engine/core/version.h"
+#include "tools/ito/command_docs.h"
 #include "tools/ito/commands.h"
 
 namespace {
@@ -16,7 +17,10 @@ int report(const ito::UserError& e) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Score-based generative modelling through stochastic differential equations");
+  CLI::App app("Score-based generative modelling through stochastic differential equations", "ito");
+  app.formatter_fn([](const CLI::App* command, std::string, CLI::AppFormatMode) {
+    return ito::tools::help_text(ito::tools::describe(*command));
+  });
   app.set_version_flag("--version", "ito " ITO_VERSION);
   struct Entry {
     const char* name;
@@ -32,13 +36,20 @@ int run(int argc, char** argv) {
        ito::tools::add_likelihood},
       {"eval", "Compare samples with a data set: FID, Frechet, Wasserstein, energy, memorisation",
        ito::tools::add_eval},
+      {"report", "Curves, samples, speed and settings of runs as one HTML file",
+       ito::tools::add_report},
       {"info", "Describe this program, a preset, or a trained network", ito::tools::add_info},
       {"convert", "Turn a checkpoint of score_sde_pytorch into a network file of ours",
        ito::tools::add_convert},
       {"doctor", "Say what this machine offers and what is used", ito::tools::add_doctor},
       {"demo", "Train on built-in digits for two minutes and show samples", ito::tools::add_demo},
+      {"bench", "Time a network's passes and training steps on this machine",
+       ito::tools::add_bench},
       {"toy", "Train on points of the plane with every objective and show pictures",
        ito::tools::add_toy},
+      {"completion", "Print a script that completes commands in a shell",
+       ito::tools::add_completion},
+      {"manual", "Print the help of every command as one page", ito::tools::add_manual},
   };
   std::vector<std::pair<CLI::App*, ito::tools::Command>> commands;
   for (const Entry& e : kCommands) {

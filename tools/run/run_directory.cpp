@@ -81,5 +81,8 @@ void RunDirectory::append_metrics(const std::string& line) const {
 void RunDirectory::append_timing(const std::string& line) const {
   append(path_ / "timing.jsonl", line);
 }
+void RunDirectory::append_environment(const std::string& line) const {
+  append(path_ / "environment.jsonl", line);
+}
 
 }  // namespace ito::tools

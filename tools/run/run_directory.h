@@ -29,6 +29,8 @@ class RunDirectory {
   /// timing.jsonl (clock times).
   void append_metrics(const std::string& json_line) const;
   void append_timing(const std::string& json_line) const;
+  /// Appends a line to environment.jsonl: where this process runs (environment.h).
+  void append_environment(const std::string& json_line) const;
 
  private:
   std::filesystem::path path_;

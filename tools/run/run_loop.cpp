@@ -6,6 +6,7 @@
 
 #include "models/make.h"
 #include "sde/training/checkpoint.h"
+#include "tools/run/environment.h"
 #include "tools/run/interrupt.h"
 
 namespace ito::tools {
@@ -122,6 +123,7 @@ void RunLoop::start() {
     saved_step_ = trainer().steps_done();
   }
   directory_->write_config(to_toml(job_.config));
+  directory_->append_environment(environment_json(job_.device, job_.config, trainer().steps_done()));
   open_held_out();
   const int64_t done = trainer().steps_done();
   // Steps since the last regular line are in the loss window: the line that the end of a run

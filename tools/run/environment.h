@@ -1,0 +1,17 @@
+// Where a run takes place, for people who compare runs later.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/core/device.h"
+#include "tools/config/config.h"
+
+namespace ito::tools {
+
+/// One JSON object: time (UTC), version, processor, threads, memory, device, math mode, the step at
+/// which the process starts, and the speed of convolutions of the network's width, for which it
+/// works about 0.3 s on a CPU. `convolution_gflops` is left out on other devices.
+std::string environment_json(Device device, const Config& config, int64_t step);
+
+}  // namespace ito::tools
