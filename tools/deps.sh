@@ -11,6 +11,7 @@ packages=(
   libhwy-dev                         # vectorised CPU kernels
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libpng-dev libturbojpeg0-dev zlib1g-dev
+  libwebp-dev                        # moving pictures
   libzip-dev                         # import of PyTorch checkpoints
   libgtest-dev libbenchmark-dev      # tests and benchmarks
 )

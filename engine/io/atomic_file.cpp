@@ -85,4 +85,12 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
   sync_folder_of(path);
 }
 
+std::string_view target_of_temporary(std::string_view name) {
+  constexpr std::string_view kMark = ".tmp-";
+  const size_t at = name.rfind(kMark);
+  const bool numbered = at != std::string_view::npos && at + kMark.size() < name.size() &&
+                        name.find_first_not_of("0123456789-", at + kMark.size()) == name.npos;
+  return numbered ? name.substr(0, at) : std::string_view();
+}
+
 }  // namespace ito

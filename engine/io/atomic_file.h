@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string_view>
 
 namespace ito {
 
@@ -13,5 +14,10 @@ namespace ito {
 /// Throws UserError write_failed, the temporary removed and the old file untouched. Thread-safe. A
 /// process that is killed leaves at most a `<name>.tmp-<pid>-<n>` behind.
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+
+/// The file for which `name` is the temporary of a write that was killed, as left behind by
+/// write_file_atomically: "a.json" for "a.json.tmp-17-0"; empty if it is none. Whoever knows that
+/// nobody writes in a folder any more may remove them.
+std::string_view target_of_temporary(std::string_view name);
 
 }  // namespace ito

@@ -65,33 +65,32 @@ struct RemoveFolder {
 };
 
 /// What state.json holds.
-struct State {
-  int64_t step = -1;
-  LossWindow window;
+Fields fields_of(TrainingProgress& p) {
+  Fields f;
+  f.add("step", &p.steps, "steps done");
+  f.add("skipped", &p.skipped, "of these, without an update");
+  f.add("skipped_in_a_row", &p.skipped_in_a_row, "up to now");
+  f.add("rollbacks", &p.rollbacks, "returns to a checkpoint, each with other draws from then on");
+  f.add("loss_sum", &p.window.sum, "losses since the last line of metrics");
+  f.add("loss_count", &p.window.count, "their number");
+  f.add("loss_skipped", &p.window.skipped, "steps without an update since that line");
+  f.add("correct", &p.window.correct, "of a classifier: images told right in them");
+  return f;
+}
 
-  void fields(Fields& f) {
-    f.add("step", &step, "updates done");
-    f.add("loss_sum", &window.sum, "losses since the last line of metrics");
-    f.add("loss_count", &window.count, "their number");
-    f.add("correct", &window.correct, "of a classifier: images told right in them");
-  }
-};
-
-State read_state(const fs::path& checkpoint) {
+TrainingProgress read_state(const fs::path& checkpoint) {
   const fs::path file = checkpoint / "state.json";
   std::ifstream in(file);
   if (!in)
     fail(ErrorCode::file_missing, file.string(), "cannot be opened", "use another checkpoint");
   std::ostringstream text;
   text << in.rdbuf();
-  State state;
-  Fields f;
-  state.fields(f);
-  f.apply_known(settings_from_json(text.str(), file.string()), file.string());
-  if (state.step < 0) {
+  TrainingProgress progress{.steps = -1};
+  fields_of(progress).apply_known(settings_from_json(text.str(), file.string()), file.string());
+  if (progress.steps < 0) {
     fail(ErrorCode::file_corrupt, file.string(), "has no step number", "use another checkpoint");
   }
-  return state;
+  return progress;
 }
 
 /// Throws if any part of the checkpoint cannot be read.
@@ -122,16 +121,16 @@ void write_files(const fs::path& folder, NetworkTrainer& trainer, const Settings
   write_safetensors(folder / "ema.safetensors", nn::named_parameters(trainer.ema_network()),
                     metadata);
   write_safetensors(folder / "optim.safetensors", optimizer_tensors(trainer));
-  State state{trainer.steps_done(), trainer.loss_window()};
-  Fields f;
-  state.fields(f);
-  write_text(folder / "state.json", settings_to_json(f.values()) + "\n");
+  TrainingProgress progress = trainer.progress();
+  write_text(folder / "state.json", settings_to_json(fields_of(progress).values()) + "\n");
 }
 
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& run, NetworkTrainer& trainer, const Settings& settings,
                          int keep) {
+  const std::string nonfinite = trainer.nonfinite_state();
+  if (!nonfinite.empty()) throw NonfiniteError(nonfinite, trainer.steps_done());
   const fs::path parent = checkpoints_of(run), target = parent / folder_name(trainer.steps_done());
   const fs::path temporary = parent / (".tmp-" + target.filename().string());
   const RemoveFolder cleanup{temporary};
@@ -169,8 +168,25 @@ std::optional<fs::path> newest_checkpoint(const fs::path& run) {
   return std::nullopt;
 }
 
+fs::path find_checkpoint(const fs::path& path) {
+  std::error_code error;
+  if (fs::exists(path / "state.json", error)) {
+    verify(path);
+    return path;
+  }
+  if (const auto newest = newest_checkpoint(path)) return *newest;
+  fail(ErrorCode::file_missing, path.string(),
+       fs::exists(path, error) ? "holds no checkpoint" : "does not exist",
+       "name the folder of a run or of a checkpoint");
+}
+
+Settings checkpoint_settings(const fs::path& checkpoint) {
+  const fs::path model = checkpoint / "model.safetensors";
+  return nn::settings_of(read_safetensors(model), model);
+}
+
 void load_checkpoint(const fs::path& checkpoint, NetworkTrainer& trainer) {
-  const State state = read_state(checkpoint);
+  const TrainingProgress progress = read_state(checkpoint);
   const fs::path model = checkpoint / "model.safetensors", ema = checkpoint / "ema.safetensors";
   const fs::path optim = checkpoint / "optim.safetensors";
   const SafetensorsFile moments = read_safetensors(optim);
@@ -186,8 +202,7 @@ void load_checkpoint(const fs::path& checkpoint, NetworkTrainer& trainer) {
   nn::load_parameters(trainer.network(), read_safetensors(model), model);
   nn::load_parameters(trainer.ema_network(), read_safetensors(ema), ema);
   for (const auto& [name, place] : places) place.copy_from(moments.at(name, optim));
-  trainer.set_steps_done(state.step);
-  trainer.loss_window() = state.window;
+  trainer.set_progress(progress);
 }
 
 }  // namespace ito::sde

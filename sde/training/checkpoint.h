@@ -13,13 +13,21 @@ namespace ito::sde {
 /// Writes run/checkpoints/step_<8 digits>/{model,ema,optim}.safetensors and state.json: to a
 /// temporary sibling, synced, renamed, verified by reading; then removes all but the newest `keep`.
 /// model and ema carry `settings` (the resolved configuration). Returns the folder.
-/// Throws UserError(write_failed).
+/// Throws UserError(write_failed); NonfiniteError, and writes nothing, if the state is not finite:
+/// what is in a checkpoint can be gone on from.
 std::filesystem::path save_checkpoint(const std::filesystem::path& run, NetworkTrainer& trainer,
                                       const Settings& settings, int keep);
 
 /// The newest checkpoint of a run that verifies, or nothing if the run has none yet. Throws
 /// UserError about the newest if there are some and none verifies.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run);
+
+/// The checkpoint that a path names: its own folder, or the newest that verifies of a run. Throws
+/// UserError(file_missing), or about the damage.
+std::filesystem::path find_checkpoint(const std::filesystem::path& path);
+
+/// The configuration that a checkpoint carries. Throws UserError.
+Settings checkpoint_settings(const std::filesystem::path& checkpoint);
 
 /// Restores everything that the next step depends on. Throws UserError (file_mismatch, ...).
 void load_checkpoint(const std::filesystem::path& checkpoint, NetworkTrainer& trainer);

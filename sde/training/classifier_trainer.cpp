@@ -47,22 +47,22 @@ ClassifierTrainer::ClassifierTrainer(std::unique_ptr<nn::Network> network,
     : NetworkTrainer(std::move(network), optim, train), sde_(std::move(sde)), classes_(classes) {}
 
 StepReport ClassifierTrainer::step(const Tensor& images, std::span<const int64_t> classes) {
-  const int64_t step = steps_done();
+  const NoiseStream draws = stream();
   int64_t correct = 0;
   const StepReport report = update(
       images.size(0), images.device(),
       [&](int64_t first, int64_t count, const nn::ForwardOptions& options) {
         std::vector<double> t;
-        for (int64_t i = first; i < first + count; ++i) t.push_back(draw_time(*sde_, step, i));
+        for (int64_t i = first; i < first + count; ++i) t.push_back(draw_time(*sde_, draws, i));
         const auto [x, sigma] = at_times(*sde_, rows(images, first, count), t, options.samples,
-                                         key(Purpose::forward_noise, step));
+                                         draws.key(Purpose::forward_noise));
         const Tensor logits = trained().forward(x, sigma, options);
         const auto part = classes.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
         correct += correct_of(logits, part);
         return nn::cross_entropy(logits,
                                  nn::one_hot(part, classes_, logits.dtype(), logits.device()));
       });
-  loss_window().correct += correct;
+  if (report.nonfinite.empty()) loss_window().correct += correct;
   return report;
 }
 
@@ -73,7 +73,7 @@ int64_t ClassifierTrainer::count_correct(const Tensor& images, std::span<const i
   std::iota(samples.begin(), samples.end(), first);
   const Tensor positions = Tensor::from(samples, {images.size(0)}, images.device());
   const auto [x, sigma] =
-      at_times(*sde_, images, std::span(&t, 1), positions, key(Purpose::probe, 0));
+      at_times(*sde_, images, std::span(&t, 1), positions, fixed_stream(0).key(Purpose::probe));
   return correct_of(averaged().forward(x, sigma), classes);
 }
 

@@ -20,7 +20,7 @@ class ClassifierTrainer : public NetworkTrainer {
 
   /// One update on images [N, H, W, C] f32 in the SDE's data range, of the given classes. Counts
   /// the noisy images that were classified right in loss_window().
-  /// Throws UserError(not_finite) before touching the weights, ValueError for a class out of range.
+  /// Throws NonfiniteError as NetworkTrainer::update, ValueError for a class out of range.
   StepReport step(const Tensor& images, std::span<const int64_t> classes);
 
   /// Number of images that the averaged weights classify right at time t; `first` is the position

@@ -1,6 +1,7 @@
 #include "sde/training/config.h"
 
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 #include <iterator>
 #include <string_view>
@@ -134,6 +135,13 @@ double OptimConfig::ema_decay(int64_t update) const {
   return std::min(ema_rate, (1 + n) / (10 + n));
 }
 
+double OptimConfig::starting_share(int64_t updates) const {
+  constexpr double kNone = 1e-9;
+  double share = ema_warmup ? 1 : std::pow(ema_rate, static_cast<double>(updates));
+  for (int64_t n = 1; ema_warmup && n <= updates && share >= kNone; ++n) share *= ema_decay(n);
+  return share < kNone ? 0 : share;
+}
+
 void TrainConfig::fields(Fields& f) {
   f.section("train");
   f.add("batch", &batch, "images per step, >= 1");
@@ -152,10 +160,16 @@ void TrainConfig::fields(Fields& f) {
   f.add("save_every", &save_every, "steps per checkpoint, >= 1");
   f.add("sample_every", &sample_every,
         "steps per grid of samples, or report of a classifier's accuracy; 0: none");
+  f.add("early_grids", &early_grids,
+        "also grids at steps 10, 20, 50, 100, ... below sample_every: the last ones of these that "
+        "cost at most 4 % of the steps until then");
   f.add("eval_every", &eval_every,
         "steps per loss of the averaged weights on held-out images; 0: none");
   f.add("eval_images", &eval_images, "held-out images, the first ones; always the same noise");
   f.add("keep", &keep, "checkpoints kept, >= 1");
+  f.add("on_nonfinite", &on_nonfinite,
+        "where a loss or gradient is not finite: stop; skip, the step makes no update; rollback to "
+        "the newest checkpoint, and on with other draws");
 }
 
 void TrainConfig::validate() const {
@@ -175,6 +189,8 @@ void TrainConfig::validate() const {
   require(sample_every >= 0, "train.sample_every", int64_t{sample_every},
           "use 1 or more, or 0 for none");
   require(keep >= 1, "train.keep", int64_t{keep}, "use 1 or more");
+  require(is_one_of(on_nonfinite, {"stop", "skip", "rollback"}), "train.on_nonfinite", on_nonfinite,
+          "use stop, skip or rollback");
 }
 
 }  // namespace ito::sde

@@ -60,6 +60,9 @@ struct OptimConfig {
   void validate() const;
   double learning_rate(int64_t step) const;  ///< of the update after `step` updates
   double ema_decay(int64_t update) const;    ///< of update 1, 2, ...
+  /// Share of the starting weights in the average after `updates` updates: the product of their
+  /// decays, or 0 where it is below 1e-9.
+  double starting_share(int64_t updates) const;
 };
 
 struct TrainConfig {
@@ -77,9 +80,13 @@ struct TrainConfig {
   int save_every = 10000;    ///< steps per checkpoint
   int sample_every = 50000;  ///< steps per grid of samples, 0: none; one at step 0, too. Of a
                              ///< classifier: steps per report of its accuracy
+  bool early_grids = true;   ///< grids before sample_every, where they are cheap (GridSchedule)
   int eval_every = 1000;     ///< steps per evaluation on held-out images, 0: none
   int eval_images = 512;     ///< how many of them
   int keep = 3;              ///< checkpoints kept
+  std::string on_nonfinite = "stop";  ///< where a loss or gradient is not finite: stop, skip (the
+                                      ///< step makes no update) or rollback (to the newest
+                                      ///< checkpoint, and on with other draws)
 
   void fields(Fields& f);
   void validate() const;

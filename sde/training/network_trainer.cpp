@@ -20,7 +20,39 @@ Tensor positions(int64_t first, int64_t count, Device device) {
   return Tensor::from(list, {count}, device);
 }
 
+/// Whether all elements are finite, by one number: the sum of finite numbers is not finite only if
+/// they are about as large as numbers get, which the caller finds out.
+bool looks_finite(const Tensor& array) {
+  return array.numel() == 0 || std::isfinite(ops::sum(array).item());
+}
+
+template <class T>
+bool all_finite(const Tensor& on_host) {
+  return std::ranges::all_of(on_host.span<T>(), [](T v) { return std::isfinite(v); });
+}
+
+/// Name of the first part of `array` that is not finite; empty if all are.
+std::string first_nonfinite(const Arena& arena, const Tensor& array) {
+  if (looks_finite(array)) return {};
+  const Tensor host = array.to(kCpu);
+  for (size_t i = 0; i < arena.count(); ++i) {
+    const Tensor part = arena.view(host, i);
+    const bool finite =
+        part.dtype() == DType::f64 ? all_finite<double>(part) : all_finite<float>(part);
+    if (!finite) return arena.name(i);
+  }
+  return {};
+}
+
 }  // namespace
+
+NonfiniteError::NonfiniteError(const std::string& tensor, int64_t step)
+    : UserError(ErrorCode::not_finite, "training",
+                tensor + " is not finite at step " + std::to_string(step),
+                "go on from the last checkpoint with a smaller optim.lr or optim.grad_clip = 1, or "
+                "with --on-nonfinite skip or rollback"),
+      tensor_(tensor),
+      step_(step) {}
 
 NetworkTrainer::NetworkTrainer(std::unique_ptr<nn::Network> network, const OptimConfig& optim,
                                const TrainConfig& train)
@@ -47,12 +79,28 @@ Tensor NetworkTrainer::rows(const Tensor& images, int64_t first, int64_t count) 
                       images.shape().with(0, count), images.dtype());
 }
 
-NoiseKey NetworkTrainer::key(Purpose purpose, int64_t step) const {
-  return {static_cast<uint64_t>(train_.seed), purpose, static_cast<uint32_t>(step)};
+NoiseStream NetworkTrainer::stream() const {
+  // Odd, so that no two rollbacks share a seed.
+  constexpr uint64_t kPerRollback = 0x9e3779b97f4a7c15;
+  return {static_cast<uint64_t>(train_.seed) +
+              static_cast<uint64_t>(progress_.rollbacks) * kPerRollback,
+          progress_.steps};
 }
 
-double NetworkTrainer::draw_time(const Sde& sde, int64_t step, int64_t position) const {
-  const double u = uniform_at(key(Purpose::time, step), static_cast<uint32_t>(position), 0);
+std::string NetworkTrainer::nonfinite_state() const {
+  const std::pair<const char*, const Tensor*> arrays[] = {{"parameter ", &weights_},
+                                                          {"the average of ", &ema_},
+                                                          {"the first moment of ", &m_},
+                                                          {"the second moment of ", &v_}};
+  for (const auto& [what, array] : arrays) {
+    const std::string name = first_nonfinite(arena_, *array);
+    if (!name.empty()) return what + name;
+  }
+  return {};
+}
+
+double NetworkTrainer::draw_time(const Sde& sde, const NoiseStream& stream, int64_t position) {
+  const double u = uniform_at(stream.key(Purpose::time), static_cast<uint32_t>(position), 0);
   return kTrainingEps + u * (sde.T() - kTrainingEps);
 }
 
@@ -62,32 +110,55 @@ void NetworkTrainer::over_micro_batches(int64_t batch,
   for (int64_t first = 0; first < batch; first += micro) run(first, std::min(micro, batch - first));
 }
 
-double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const LossesFn& losses) {
-  double total = 0;
+double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const LossesFn& losses,
+                                            std::string& nonfinite) {
+  const NoiseStream draws = stream();
+  Tensors parts;  // read when all work is queued: a device is waited for once per step
   over_micro_batches(batch, [&](int64_t first, int64_t count) {
     const nn::ForwardOptions options{.dropout = nn::ForwardOptions::Dropout::on,
-                                     .seed = static_cast<uint64_t>(train_.seed),
-                                     .step = steps_done_,
+                                     .seed = draws.seed,
+                                     .step = draws.step,
                                      .samples = positions(first, count, device),
                                      .activations = train_.activations()};
     const Tensor loss =
         ops::sum(losses(first, count, options)) * (1.0 / static_cast<double>(batch));
-    total += loss.item();
-    if (!std::isfinite(total)) {
-      fail(ErrorCode::not_finite, "training",
-           "the loss of step " + std::to_string(steps_done_) + " is not finite",
-           "resume from the last checkpoint with a smaller optim.lr or optim.grad_clip = 1");
-    }
     backward(loss);
+    parts.push_back(loss.detach());
   });
+  const NoGradScope off;
+  const std::string gradient = first_nonfinite(arena_, gradients_);
+  double total = 0;
+  for (const Tensor& part : parts) total += part.item();
+  if (std::isfinite(total)) {
+    if (!gradient.empty()) nonfinite = "the gradient of " + gradient;
+    return total;
+  }
+  const std::string parameter = first_nonfinite(arena_, weights_);  // then the loss only follows
+  nonfinite = parameter.empty() ? "the loss" : "parameter " + parameter;
   return total;
+}
+
+/// A step without an update.
+void NetworkTrainer::pass_over(const std::string& nonfinite) {
+  if (train_.on_nonfinite != "skip" || progress_.skipped_in_a_row == kMostSkipped) {
+    throw NonfiniteError(nonfinite, progress_.steps);
+  }
+  ++progress_.steps;
+  ++progress_.skipped;
+  ++progress_.skipped_in_a_row;
+  ++progress_.window.skipped;
 }
 
 StepReport NetworkTrainer::update(int64_t batch, Device device, const LossesFn& losses) {
   gradients_.fill(0);
   StepReport report;
-  report.loss = accumulate_gradients(batch, device, losses);
-  report.lr = optim_.learning_rate(steps_done_);
+  report.loss = accumulate_gradients(batch, device, losses, report.nonfinite);
+  const int64_t updates = progress_.updates();
+  report.lr = optim_.learning_rate(updates);
+  if (!report.nonfinite.empty()) {
+    pass_over(report.nonfinite);
+    return report;
+  }
   const NoGradScope off;
   report.grad_norm = ops::adam_ema_step(weights_, gradients_, m_, v_, ema_,
                                         {.lr = report.lr,
@@ -96,12 +167,13 @@ StepReport NetworkTrainer::update(int64_t batch, Device device, const LossesFn& 
                                          .eps = optim_.eps,
                                          .weight_decay = optim_.weight_decay,
                                          .grad_clip = optim_.grad_clip,
-                                         .ema_decay = optim_.ema_decay(steps_done_ + 1),
-                                         .step = steps_done_ + 1})
+                                         .ema_decay = optim_.ema_decay(updates + 1),
+                                         .step = updates + 1})
                          .item();
-  ++steps_done_;
-  loss_window_.sum += report.loss;
-  ++loss_window_.count;
+  ++progress_.steps;
+  progress_.skipped_in_a_row = 0;
+  progress_.window.sum += report.loss;
+  ++progress_.window.count;
   return report;
 }
 

@@ -78,16 +78,16 @@ std::vector<int> Trainer::draw_indices(const Part& part, const RecordedDraws& re
   std::vector<int> list;
   for (int64_t i = part.first; i < part.first + part.x0.size(0); ++i) {
     const uint32_t bits =
-        noise_bits(key(Purpose::time, part.step), static_cast<uint32_t>(i), 0).v[0];
+        noise_bits(part.draws.key(Purpose::time), static_cast<uint32_t>(i), 0).v[0];
     const auto drawn = static_cast<int>(bounded(bits, static_cast<uint32_t>(levels_)));
     list.push_back(recorded.index.empty() ? drawn : recorded.index.at(static_cast<size_t>(i)));
   }
   return list;
 }
 
-double Trainer::draw_importance_time(int64_t step, int64_t position) const {
+double Trainer::draw_importance_time(const NoiseStream& draws, int64_t position) const {
   const auto sample = static_cast<uint32_t>(position);
-  return likelihood_weighted_time(*sde_, uniform_at(key(Purpose::time, step), sample, 0));
+  return likelihood_weighted_time(*sde_, uniform_at(draws.key(Purpose::time), sample, 0));
 }
 
 std::vector<NoiseLevel> Trainer::draw_levels(const Part& part,
@@ -109,7 +109,7 @@ std::vector<NoiseLevel> Trainer::draw_levels(const Part& part,
   const bool importance = objective_.importance_sampling;
   for (int64_t i = part.first; i < part.first + count; ++i) {
     const double drawn =
-        importance ? draw_importance_time(part.step, i) : draw_time(*sde_, part.step, i);
+        importance ? draw_importance_time(part.draws, i) : draw_time(*sde_, part.draws, i);
     const double t = recorded.t.empty() ? drawn : recorded.t.at(static_cast<size_t>(i));
     list.push_back(importance ? importance_sampled_level(*sde_, t)
                               : continuous_level(*sde_, t, weighting));
@@ -120,35 +120,35 @@ std::vector<NoiseLevel> Trainer::draw_levels(const Part& part,
 Tensor Trainer::denoising(const NetworkFn& network, const Part& part,
                           const RecordedDraws& recorded) const {
   return denoising_losses(network, part.x0, draw_levels(part, recorded), part.samples,
-                          key(Purpose::forward_noise, part.step), reduction(),
+                          part.draws.key(Purpose::forward_noise), reduction(),
                           recorded.z ? rows(recorded.z, part.first, part.x0.size(0)) : Tensor());
 }
 
 Tensor Trainer::score_matching(const NetworkFn& network, const Part& part,
                                const RecordedDraws& recorded) const {
   return score_matching_losses(network, part.x0, draw_levels(part, recorded), part.samples,
-                               key(Purpose::forward_noise, part.step), reduction(),
+                               part.draws.key(Purpose::forward_noise), reduction(),
                                {.kind = matching_of(objective_.kind),
                                 .projection = projection_of(objective_.projection),
                                 .particles = objective_.particles,
                                 .step = objective_.difference_step,
-                                .key = key(Purpose::probe, part.step)});
+                                .key = part.draws.key(Purpose::probe)});
 }
 
 Tensor Trainer::edm(const NetworkFn& network, const Part& part) const {
   const LogNormalSigma law{objective_.log_sigma_mean, objective_.log_sigma_std};
   std::vector<double> sigmas;
   for (int64_t i = part.first; i < part.first + part.x0.size(0); ++i) {
-    sigmas.push_back(law(normal_at(key(Purpose::time, part.step), static_cast<uint32_t>(i), 0)));
+    sigmas.push_back(law(normal_at(part.draws.key(Purpose::time), static_cast<uint32_t>(i), 0)));
   }
   return edm_losses(network, precondition_of(objective_), part.x0, sigmas, part.samples,
-                    key(Purpose::forward_noise, part.step), reduction());
+                    part.draws.key(Purpose::forward_noise), reduction());
 }
 
 Tensor Trainer::variational(const NetworkFn& network, const Part& part,
                             const RecordedDraws& recorded) const {
   const std::vector<int> indices = draw_indices(part, recorded);
-  const NoiseKey noise = key(Purpose::forward_noise, part.step);
+  const NoiseKey noise = part.draws.key(Purpose::forward_noise);
   if (objective_.kind == "iddpm") {
     return hybrid_losses(network, *chain_, part.x0, indices, part.samples, noise, objective_.bits);
   }
@@ -164,7 +164,7 @@ Tensor Trainer::contrastive(const nn::Network& network, const nn::ForwardOptions
   const auto& energy = dynamic_cast<const nn::EnergyNetwork&>(network);
   const LevelTensors at(draw_levels(part, recorded), part.x0);
   const Tensor std = over_samples(at.std, part.x0);
-  const NoiseKey noise = key(Purpose::forward_noise, part.step);
+  const NoiseKey noise = part.draws.key(Purpose::forward_noise);
   const Tensor xt = ops::perturb(part.x0, at.mean, at.std, part.samples, noise).x_t;
   // In units of the noise, u = x_t / std, where the score is std s.
   const ScoreAt score = [&](const Tensor& u) {
@@ -175,7 +175,7 @@ Tensor Trainer::contrastive(const nn::Network& network, const nn::ForwardOptions
                                     {.steps = objective_.langevin_steps,
                                      .step_size = objective_.langevin_step,
                                      .limit = kScoreLimit,
-                                     .key = key(Purpose::probe, part.step)});
+                                     .key = part.draws.key(Purpose::probe)});
   return contrastive_losses(
       [&](const Tensor& u) { return energy.energy(std * u, at.label, options); }, data, model);
 }
@@ -191,18 +191,20 @@ std::vector<int64_t> Trainer::checked(std::span<const int64_t> classes,
   return {classes.begin(), classes.end()};
 }
 
-std::vector<int64_t> Trainer::with_dropout(std::vector<int64_t> classes, int64_t step) const {
+std::vector<int64_t> Trainer::with_dropout(std::vector<int64_t> classes) const {
+  const NoiseKey key = stream().key(Purpose::label);
   for (size_t i = 0; i < classes.size(); ++i) {
-    const float u = uniform_at(key(Purpose::label, step), static_cast<uint32_t>(i), 0);
+    const float u = uniform_at(key, static_cast<uint32_t>(i), 0);
     if (u < label_dropout_) classes[i] = trained().classes();
   }
   return classes;
 }
 
 NetworkTrainer::LossesFn Trainer::losses(const nn::Network& network, const Tensor& images,
-                                         const std::vector<int64_t>& classes, int64_t step,
+                                         const std::vector<int64_t>& classes,
+                                         const NoiseStream& draws,
                                          const RecordedDraws& recorded) const {
-  return [&, step](int64_t first, int64_t count, const nn::ForwardOptions& given) {
+  return [&, draws](int64_t first, int64_t count, const nn::ForwardOptions& given) {
     nn::ForwardOptions options = given;
     if (!classes.empty()) {
       const auto from = classes.begin() + first;
@@ -212,7 +214,7 @@ NetworkTrainer::LossesFn Trainer::losses(const nn::Network& network, const Tenso
     const NetworkFn forward = [&](const Tensor& x, const Tensor& labels) {
       return network.forward(x, labels, options);
     };
-    const Part part{rows(images, first, count), options.samples, step, first};
+    const Part part{rows(images, first, count), options.samples, draws, first};
     if (objective_.matches_scores()) return score_matching(forward, part, recorded);
     if (objective_.kind == "edm") return edm(forward, part);
     if (objective_.kind == "cd") return contrastive(network, options, part, recorded);
@@ -222,28 +224,27 @@ NetworkTrainer::LossesFn Trainer::losses(const nn::Network& network, const Tenso
 }
 
 StepReport Trainer::step(const Tensor& images, const RecordedDraws& recorded) {
-  return update(images.size(0), images.device(),
-                losses(trained(), images, {}, steps_done(), recorded));
+  return update(images.size(0), images.device(), losses(trained(), images, {}, stream(), recorded));
 }
 
 StepReport Trainer::step(const Tensor& images, std::span<const int64_t> classes,
                          const RecordedDraws& recorded) {
-  const std::vector<int64_t> told = with_dropout(checked(classes, images), steps_done());
+  const std::vector<int64_t> told = with_dropout(checked(classes, images));
   return update(images.size(0), images.device(),
-                losses(trained(), images, told, steps_done(), recorded));
+                losses(trained(), images, told, stream(), recorded));
 }
 
 double Trainer::evaluate(const Tensor& images, int64_t key_step,
                          const RecordedDraws& recorded) const {
   return mean_loss(images.size(0), images.device(),
-                   losses(averaged(), images, {}, key_step, recorded));
+                   losses(averaged(), images, {}, fixed_stream(key_step), recorded));
 }
 
 double Trainer::evaluate(const Tensor& images, std::span<const int64_t> classes, int64_t key_step,
                          const RecordedDraws& recorded) const {
   const std::vector<int64_t> told = checked(classes, images);
   return mean_loss(images.size(0), images.device(),
-                   losses(averaged(), images, told, key_step, recorded));
+                   losses(averaged(), images, told, fixed_stream(key_step), recorded));
 }
 
 }  // namespace ito::sde

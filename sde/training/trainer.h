@@ -34,7 +34,7 @@ class Trainer : public NetworkTrainer {
           int levels);
 
   /// One update: zero gradients, loss, backward, clip, Adam, average (spec 5.1).
-  /// Throws UserError(not_finite) before touching the weights if the loss is not finite.
+  /// Throws NonfiniteError as NetworkTrainer::update, before touching the weights.
   StepReport step(const Tensor& images, const RecordedDraws& recorded = {});
   /// The same for images of these classes, which the network is told but for a share of
   /// train.label_dropout (Ho and Salimans 2022, algorithm 1), drawn by step and position. Throws
@@ -53,17 +53,18 @@ class Trainer : public NetworkTrainer {
   struct Part {
     Tensor x0;
     Tensor samples;  ///< positions in the batch
-    int64_t step, first;
+    NoiseStream draws;
+    int64_t first;
   };
   /// `classes`: as the network is told them, or empty.
   LossesFn losses(const nn::Network& network, const Tensor& images,
-                  const std::vector<int64_t>& classes, int64_t step,
+                  const std::vector<int64_t>& classes, const NoiseStream& draws,
                   const RecordedDraws& recorded) const;
   std::vector<int64_t> checked(std::span<const int64_t> classes, const Tensor& images) const;
-  std::vector<int64_t> with_dropout(std::vector<int64_t> classes, int64_t step) const;
+  std::vector<int64_t> with_dropout(std::vector<int64_t> classes) const;
   std::vector<NoiseLevel> draw_levels(const Part& part, const RecordedDraws& recorded) const;
   std::vector<int> draw_indices(const Part& part, const RecordedDraws& recorded) const;
-  double draw_importance_time(int64_t step, int64_t position) const;
+  double draw_importance_time(const NoiseStream& draws, int64_t position) const;
 
   Tensor denoising(const NetworkFn& network, const Part& part, const RecordedDraws& recorded) const;
   Tensor score_matching(const NetworkFn& network, const Part& part,

@@ -67,5 +67,13 @@ TEST_F(AtomicFile, MissingFolderIsNamed) {
   EXPECT_TRUE(names().empty());
 }
 
+TEST_F(AtomicFile, KnowsItsTemporaries) {
+  EXPECT_EQ(target_of_temporary("a.json.tmp-17-0"), "a.json");
+  EXPECT_EQ(target_of_temporary("a.tmp-1-2.tmp-17-0"), "a.tmp-1-2");
+  for (const char* name : {"a.json", "a.tmp-", "a.tmp-x", "a.tmp-17-0.png", ""}) {
+    EXPECT_EQ(target_of_temporary(name), "") << name;
+  }
+}
+
 }  // namespace
 }  // namespace ito::data

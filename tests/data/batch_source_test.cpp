@@ -156,6 +156,42 @@ TEST(BatchSource, DequantisationKeepsTheByteAndFillsItsInterval) {
   EXPECT_NEAR(square / kValues, 1.0 / 3, 5 * std::sqrt(4.0 / 45 / kValues));
 }
 
+TEST(BatchSource, GaussianNoiseHasItsDeviationAndFollowsTheImage) {
+  const auto set = small_set();
+  const BatchSource source(set, 13, 5, {.gaussian_dequantization = true});
+  const BatchSource other(set, 4, 5, {.gaussian_dequantization = true, .centered = true});
+  double sum = 0, square = 0;
+  constexpr int kSteps = 200, kValues = 13 * 18 * kSteps;
+  for (int64_t s = 0; s < kSteps; ++s) {
+    const Batch b = batch_of(source, s);
+    for (size_t i = 0; i < 13; ++i) {
+      const auto pixels = set->pixels(b.indices[i]);
+      for (size_t k = 0; k < 18; ++k) {
+        const double z = (double(b.x[i * 18 + k]) - pixels[k] / 255.0) / 0.01;
+        sum += z;
+        square += z * z;
+      }
+    }
+  }
+  EXPECT_NEAR(sum / kValues, 0, 5 / std::sqrt(double(kValues)));
+  EXPECT_NEAR(square / kValues, 1, 5 * std::sqrt(2.0 / kValues));
+  // The first image of the stream, in a batch of another size.
+  const Batch a = batch_of(source, 0), c = batch_of(other, 0);
+  EXPECT_EQ(a.indices[0], c.indices[0]);
+  for (size_t k = 0; k < 18; ++k) EXPECT_EQ(c.x[k], 2 * a.x[k] - 1);
+}
+
+TEST(BatchSource, LogitsOfDequantisedBytes) {
+  const auto set = small_set();
+  const BatchSource plain(set, 9, 1, {.random_flip = true, .uniform_dequantization = true});
+  const BatchSource logits(
+      set, 9, 1, {.random_flip = true, .uniform_dequantization = true, .logit_transform = true});
+  Batch a = batch_of(plain, 2);
+  const Batch b = batch_of(logits, 2);
+  logit_transform(a.x);
+  EXPECT_EQ(a.x, b.x);
+}
+
 TEST(BatchSource, PointsPassUnchanged) {
   const std::shared_ptr<const Dataset> set = open_dataset({.name = "spiral"}, Split::test);
   const Batch b = batch_of(BatchSource(set, 6, 1, {.centered = true}), 2);
@@ -169,6 +205,10 @@ TEST(BatchSource, PointsPassUnchanged) {
                        [&] { BatchSource(set, 1, 1, {.random_flip = true}); });
   test::expect_failure(ErrorCode::bad_combination, {"data.uniform_dequantization"},
                        [&] { BatchSource(set, 1, 1, {.uniform_dequantization = true}); });
+  test::expect_failure(ErrorCode::bad_combination, {"data.gaussian_dequantization"},
+                       [&] { BatchSource(set, 1, 1, {.gaussian_dequantization = true}); });
+  test::expect_failure(ErrorCode::bad_combination, {"data.logit_transform"},
+                       [&] { BatchSource(set, 1, 1, {.logit_transform = true}); });
 }
 
 TEST(BatchSource, WrongArgumentsThrow) {

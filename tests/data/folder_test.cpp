@@ -18,7 +18,7 @@ namespace {
 Image flat(int height, int width, std::vector<uint8_t> colour) {
   Image image{{height, width, int(colour.size())}, {}};
   for (int i = 0; i < height * width; ++i) {
-    image.bytes.insert(image.bytes.end(), colour.begin(), colour.end());
+    for (const uint8_t c : colour) image.bytes.push_back(c);
   }
   return image;
 }
@@ -121,6 +121,42 @@ TEST_F(Folder, NamedSplitsAndPublishedFrames) {
   expect_failure(ErrorCode::file_mismatch, {"y.png", "100 x 178"}, [&] { test->pixels(0); });
   config.name = "lsun_bedroom";
   EXPECT_EQ(open_dataset(config, Split::test)->pixels(0), flat(64, 64, {9, 9, 9}).bytes);
+}
+
+TEST_F(Folder, WithTrainAloneNothingIsInBothSplits) {
+  std::filesystem::create_directories(folder() / "train");
+  for (int i = 0; i < 200; ++i) {
+    write_png(folder() / "train" / (std::to_string(1000 + i) + ".png"), flat(2, 2, {uint8_t(i)}));
+  }
+  const auto config = config_of(folder().string(), 0, 0);
+  EXPECT_EQ(open_dataset(config, Split::train)->size(), 190);
+  const auto test = open_dataset(config, Split::test);
+  EXPECT_EQ(test->size(), 10);
+  EXPECT_EQ(test->pixels(0)[0], 19);
+  EXPECT_TRUE(test->held_out());
+}
+
+TEST_F(Folder, LabelsFile) {
+  std::filesystem::create_directories(folder() / "a");
+  std::filesystem::create_directories(folder() / "b");
+  write_png(folder() / "a" / "1.png", flat(2, 2, {1}));
+  write_png(folder() / "b" / "2.png", flat(2, 2, {2}));
+  write_bytes(file("dataset.json"), bytes_of(R"({"labels": [["b/2.png", 0], ["a/1.png", 4]]})"));
+  const auto set = open_dataset(config_of(folder().string(), 0, 0), Split::train);
+  EXPECT_EQ(set->classes(), 5);
+  EXPECT_EQ(set->label(0), 4);
+  EXPECT_EQ(set->label(1), 0);
+  write_bytes(file("dataset.json"), bytes_of(R"({"labels": [["b/2.png", 0]]})"));
+  expect_failure(ErrorCode::file_mismatch, {"dataset.json", "no label for a/1.png"},
+                 [&] { open_dataset(config_of(folder().string(), 0, 0), Split::train); });
+}
+
+TEST_F(Folder, RefusesWhatIsTooLongToFit) {
+  auto config = config_of(folder().string(), 64);
+  config.name = "lsun_church";
+  write_png(folder() / "x.png", flat(1, 40, {9, 9, 9}));
+  const auto set = open_dataset(config, Split::train);
+  expect_failure(ErrorCode::file_mismatch, {"x.png", "1 x 40"}, [&] { set->pixels(0); });
 }
 
 TEST_F(Folder, RefusesWhatIsNoPicture) {

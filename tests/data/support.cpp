@@ -71,4 +71,6 @@ Bytes big_endian(std::initializer_list<uint32_t> words) {
   return bytes;
 }
 
+Bytes bytes_of(std::string_view text) { return Bytes(text.begin(), text.end()); }
+
 }  // namespace ito::data::test

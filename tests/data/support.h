@@ -9,11 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/data/zip_bytes.h"
 #include "tests/support/expect_failure.h"
 
 namespace ito::data::test {
-
-using Bytes = std::vector<uint8_t>;
 
 /// A folder that is empty at the start of a test and gone after it.
 class TempFolder : public ::testing::Test {
@@ -33,6 +32,7 @@ void write_bytes(const std::filesystem::path& path, const Bytes& bytes);
 Bytes read_bytes(const std::filesystem::path& path);
 Bytes gzip(const Bytes& bytes);
 Bytes operator+(Bytes a, const Bytes& b);
+Bytes bytes_of(std::string_view text);
 Bytes big_endian(std::initializer_list<uint32_t> words);
 
 using ::ito::testing::expect_failure;

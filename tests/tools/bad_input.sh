@@ -36,7 +36,8 @@ expect 201 'command line: ' "$ito" train --bogus
 expect 201 'ito train' "$ito" train --out new
 expect 201 --out "$ito" train --preset demo
 expect 202 --preset "$ito" train --preset dmeo --out new
-expect 203 --resume "$ito" train --preset demo --resume maybe --out new
+expect 301 maybe "$ito" train --preset demo --resume maybe --out new
+expect 201 'command line: --on-nonfinite' "$ito" train --preset demo --on-nonfinite hope --out new
 expect 203 --device "$ito" train --preset demo --device tpu --out new
 expect 501 '--device cuda' env CUDA_VISIBLE_DEVICES= "$ito" train --preset demo --device cuda --out new
 for option in --steps --batch; do bad_sample 201 "command line: $option" $option 0; done
@@ -59,6 +60,7 @@ bad_train 204 data.centered --set data.centered=false
 bad_train 204 data.image_size --set data.image_size=18
 bad_train 204 objective.continuous --set sde.name=ve --set data.centered=false --set model.scale_by_sigma=true
 bad_train 202 data.name --set data.name=photos
+bad_train 203 train.on_nonfinite --set train.on_nonfinite=hope
 toml() { printf "$1" >bad.toml; bad_train "$2" "bad.toml: $3" --config bad.toml; }
 toml '[model\nnf = 8\n' 205 'line 1'
 toml '[model]\nnf = 8\nnf = 12\n' 205 'line 3'
@@ -143,6 +145,19 @@ cp -r run mixed
 cp wide/checkpoints/step_00000001/model.safetensors mixed/checkpoints/step_00000008/
 bad_out 304 mixed
 bad_out 304 run --set model.nf=12
+# Beginning with another run: none there, another network though all its tensors fit, a run of one's
+# own already there.
+bad_train 301 empty --resume empty
+bad_train 301 file --resume file
+wide=wide/checkpoints/step_00000001
+bad_train 304 "$wide: model.nf is 12 there and 8 here" --resume wide
+bad_train 304 "$wide: model.nonlinearity is" --resume $wide --set model.nf=12 \
+  --set model.nonlinearity=elu
+bad_out 402 run --resume wide --set model.nf=12
+cp -r wide torn
+truncate -s -5 torn/checkpoints/step_00000001/optim.safetensors
+bad_train 302 torn/checkpoints/step_00000001/optim.safetensors --resume torn --set model.nf=12
+rm -r torn
 # Checkpoints that are all damaged are not trained over.
 cp -r run broken
 for step in broken/checkpoints/step_*; do truncate -s -1 "$step/optim.safetensors"; done

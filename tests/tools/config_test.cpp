@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <functional>
 
@@ -87,6 +88,33 @@ TEST(Config, LaterSourcesOverrideEarlierOnes) {
   EXPECT_EQ(config.train.batch, 9);
   EXPECT_EQ(config.model.nf, 16);
   std::filesystem::remove(file);
+}
+
+TEST(Config, ACheckpointComesBeforeAllOtherSources) {
+  Config trained = load_config({.preset = "toy2d", .overrides = {"train.seed=7", "optim.lr=0.5"}});
+  const Settings base = trained.settings();
+  EXPECT_EQ(load_config({.base = base}).settings(), base);
+  EXPECT_EQ(load_config({.base = base, .overrides = {"train.seed=8"}}).train.seed, 8);
+  EXPECT_EQ(load_config({.base = base, .overrides = {"train.seed=8"}}).optim.lr, 0.5);
+  // A key that this build does not know, of a checkpoint of another one, does no harm.
+  Settings other = base;
+  other["train.mood"] = std::string("good");
+  EXPECT_EQ(load_config({.base = other}).settings(), base);
+}
+
+TEST(Config, SharesOfTheStartingWeights) {
+  const sde::OptimConfig constant{.ema_rate = 0.9, .ema_warmup = false};
+  EXPECT_DOUBLE_EQ(constant.starting_share(0), 1);
+  EXPECT_DOUBLE_EQ(constant.starting_share(10), std::pow(0.9, 10));
+  EXPECT_EQ(constant.starting_share(1000), 0);
+  // The product of (1 + k) / (10 + k) up to n is 10! / ((n + 2) ... (n + 10)).
+  const sde::OptimConfig warming{.ema_rate = 0.9999};
+  double ratio = 3628800;
+  for (int i = 2; i <= 10; ++i) ratio /= 7 + i;
+  EXPECT_NEAR(warming.starting_share(7), ratio, 1e-15);
+  EXPECT_EQ(sde::OptimConfig{.ema_rate = 0}.starting_share(1), 0);
+  const sde::OptimConfig frozen{.ema_rate = 1, .ema_warmup = false};
+  EXPECT_EQ(frozen.starting_share(1000), 1);
 }
 
 TEST(Config, MistakesNameTheirSource) {

@@ -25,6 +25,34 @@ train minutes --max-steps 17 --max-minutes 0.00001
 train minutes --max-steps 17
 same_run whole minutes
 
+# Going on in another folder, with a run or with one of its checkpoints, gives the bytes of going on
+# in place; the lines of metrics are those of the steps that are left.
+same_end() {
+  local last=checkpoints/step_00000017 file
+  for file in model.safetensors ema.safetensors optim.safetensors state.json; do
+    cmp "whole/$last/$file" "$1/$last/$file" || die "$file of $1"
+  done
+  tail -n "$(wc -l <"$1/metrics.jsonl")" whole/metrics.jsonl | cmp - "$1/metrics.jsonl" ||
+    die "metrics of $1"
+}
+train begun --max-steps 9
+train elsewhere --resume begun --max-steps 17
+same_end elsewhere
+grep -q 'at step 9:' elsewhere.log || die "elsewhere: $(cat elsewhere.log)"
+[ "$(cat elsewhere/origin)" = "$PWD/begun" ] || die "origin: $(cat elsewhere/origin)"
+train later --resume whole/checkpoints/step_00000012 --max-steps 17
+same_end later
+[ "$(wc -l <later/metrics.jsonl)" -ge 3 ] || die "later has too few metrics to compare"
+# The same command again goes on with what it has begun.
+train twice --resume begun --max-steps 13
+train twice --resume begun --max-steps 17
+same_end twice
+# The checkpoint has the configuration, in another folder and in place.
+quiet bare "$ito" train --resume begun --out bare --max-steps 17
+same_end bare
+quiet begun "$ito" train --out begun --max-steps 17
+same_run whole begun
+
 # long RUN: starts a training of $steps steps in the background and waits until it has saved once.
 steps=400
 long() {
@@ -36,8 +64,14 @@ long() {
 finish() { long "$1"; wait $process || { cat "$1.log"; die "$1 did not go on"; }; }
 
 finish long
+
 for signal in INT TERM; do
   long $signal
+  # While it runs, nobody else writes.
+  code=0
+  "$ito" train "${tiny[@]}" --max-steps 3 --out $signal >second.log 2>&1 || code=$?
+  [ $code = 4 ] || die "exit code $code of a second writer: $(cat second.log)"
+  [[ $(cat second.log) == "error[E403] $signal: "*'; fix: '* ]] || die "second: $(cat second.log)"
   kill -$signal $process
   code=0
   wait $process || code=$?

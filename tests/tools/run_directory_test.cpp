@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <span>
 #include <sstream>
 
 #include "engine/core/check.h"
@@ -74,6 +75,47 @@ TEST_F(RunFolder, RewindKeepsWholeLinesOfEarlierStepsByteForByte) {
   EXPECT_EQ(content("timing.jsonl"), "{\"step\": 5}\n");
   directory.append_metrics("{\"step\": 20}");
   EXPECT_EQ(content("metrics.jsonl"), kept + "{\"step\": 20}\n");
+}
+
+TEST_F(RunFolder, RewindKeepsLinesOfOneStepLongerThanThoseOfMany) {
+  const RunDirectory directory(path_);
+  std::ofstream(path_ / "metrics.jsonl", std::ios::binary)
+      << "{\"step\": 5, \"loss\": 1}\n{\"step\": 5, \"eval_loss\": 2}\n"
+      << "{\"step\": 6, \"nonfinite\": \"the loss\", \"skipped\": 1}\n"
+      << "{\"step\": 7, \"nonfinite\": \"the loss\", \"skipped\": 2}\n";
+  directory.rewind_metrics(4, 7);
+  EXPECT_EQ(content("metrics.jsonl"),
+            "{\"step\": 5, \"eval_loss\": 2}\n"
+            "{\"step\": 6, \"nonfinite\": \"the loss\", \"skipped\": 1}\n");
+}
+
+TEST_F(RunFolder, WhatAKilledWriterLeftIsRemovedAndNothingElse) {
+  fs::create_directories(path_ / "checkpoints/.tmp-step_00000004");
+  fs::create_directories(path_ / "checkpoints/step_00000003");
+  fs::create_directories(path_ / "samples");
+  const char* gone[] = {"config.toml.tmp-12-0", "metrics.jsonl.tmp-7-3",
+                        "checkpoints/.tmp-step_00000004/model.safetensors",
+                        "checkpoints/LATEST.tmp-1-1", "samples/step_00000010.png.tmp-99-12"};
+  const char* kept[] = {"config.toml", "notes.tmp-1-1", "config.toml.tmp-mine",
+                        "checkpoints/step_00000003/state.json", "samples/step_00000010.png"};
+  for (const auto& names : {std::span<const char*>(gone), std::span<const char*>(kept)}) {
+    for (const char* name : names) std::ofstream(path_ / name) << "x";
+  }
+  const RunDirectory directory(path_);
+  for (const char* name : gone) EXPECT_FALSE(fs::exists(path_ / name)) << name;
+  for (const char* name : kept) EXPECT_TRUE(fs::exists(path_ / name)) << name;
+  EXPECT_FALSE(fs::exists(path_ / "checkpoints/.tmp-step_00000004"));
+}
+
+TEST_F(RunFolder, KnowsWhereItBegan) {
+  const RunDirectory directory(path_);
+  const fs::path other = path_.parent_path() / "another run";
+  EXPECT_TRUE(directory.began_with(path_));
+  EXPECT_FALSE(directory.began_with(other));
+  directory.write_origin(other);
+  EXPECT_TRUE(directory.began_with(other));
+  EXPECT_TRUE(directory.began_with(other.parent_path() / "x" / ".." / "another run"));
+  EXPECT_FALSE(directory.began_with(other / "checkpoints"));
 }
 
 TEST_F(RunFolder, RewindMakesNoFiles) {

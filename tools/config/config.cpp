@@ -185,6 +185,7 @@ std::string to_toml(Config& config) {
 Config load_config(const ConfigSources& sources) {
   Config config;
   const Fields fields = config.fields();
+  fields.apply_known(sources.base, "checkpoint");
   if (!sources.preset.empty()) {
     fields.apply(settings_from_toml(preset_text(sources.preset), sources.preset), sources.preset);
   }

@@ -39,6 +39,7 @@ std::string to_toml(Config& config);
 
 /// Where a configuration comes from, in the order in which later parts override earlier ones.
 struct ConfigSources {
+  Settings base;                       ///< what a checkpoint carries, or empty
   std::string preset;                  ///< name, or empty
   std::filesystem::path file;          ///< TOML file, or empty
   std::vector<std::string> overrides;  ///< "section.key=value"

@@ -1,7 +1,6 @@
 #include "tools/data/batch_source.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "engine/core/check.h"
@@ -31,13 +30,12 @@ void mirror(ImageShape shape, std::span<float> image) {
 
 }  // namespace
 
-void dequantize(std::span<const uint8_t> bytes, NoiseKey key, uint32_t index,
-                std::span<float> out) {
-  fill_uniform(out, key, index);
-  for (size_t k = 0; k < out.size(); ++k) {
-    const float u = std::floor(out[k] * 65536.0f) / 65536.0f;
-    out[k] = (float(bytes[k]) + u) / 256.0f;
-  }
+BatchOptions batch_options(const DataConfig& config) {
+  return {.random_flip = config.random_flip,
+          .uniform_dequantization = config.uniform_dequantization,
+          .gaussian_dequantization = config.gaussian_dequantization,
+          .logit_transform = config.logit_transform,
+          .centered = config.centered};
 }
 
 BatchSource::BatchSource(std::shared_ptr<const Dataset> dataset, int64_t batch, uint64_t seed,
@@ -46,16 +44,16 @@ BatchSource::BatchSource(std::shared_ptr<const Dataset> dataset, int64_t batch, 
   ITO_CHECK(batch_ >= 1, ValueError, "a batch has at least one sample", kv("batch", batch_));
   ITO_CHECK(dataset_->size() <= std::numeric_limits<uint32_t>::max(), ValueError,
             "sample indices have 32 bits", kv("size", dataset_->size()));
-  if (dataset_->kind() == Kind::points) {
-    if (options_.random_flip) {
-      fail(ErrorCode::bad_combination, "data.random_flip", "points cannot be flipped",
-           "set data.random_flip = false");
-    }
-    if (options_.uniform_dequantization) {
-      fail(ErrorCode::bad_combination, "data.uniform_dequantization", "points are not quantised",
-           "set data.uniform_dequantization = false");
-    }
-  }
+  if (dataset_->kind() != Kind::points) return;
+  const auto refuse = [](bool asked, const std::string& key, const char* fact) {
+    if (asked) fail(ErrorCode::bad_combination, key, fact, "set " + key + " = false");
+  };
+  refuse(options_.random_flip, "data.random_flip", "points cannot be flipped");
+  refuse(options_.uniform_dequantization, "data.uniform_dequantization",
+         "points are not quantised");
+  refuse(options_.gaussian_dequantization, "data.gaussian_dequantization",
+         "points are not quantised");
+  refuse(options_.logit_transform, "data.logit_transform", "points are not in [0, 1]");
 }
 
 BatchSource::Order BatchSource::order_of(uint32_t epoch) const {
@@ -75,11 +73,14 @@ void BatchSource::make_sample(uint32_t epoch, uint32_t index, std::span<float> o
   } else {
     dataset_->read(index, out);
   }
+  if (options_.gaussian_dequantization) {
+    add_pixel_noise(key_of(seed_, epoch, kDequantization), index, out);
+  }
   if (options_.random_flip && uniform_at(key_of(seed_, epoch, kFlip), index, 0) < 0.5f) {
     mirror(dataset_->shape(), out);
   }
-  if (options_.centered && dataset_->kind() == Kind::images) {
-    for (float& x : out) x = 2 * x - 1;
+  if (dataset_->kind() == Kind::images) {
+    to_network_range({.centered = options_.centered, .logit = options_.logit_transform}, out);
   }
 }
 

@@ -10,19 +10,22 @@
 
 #include "engine/random/noise.h"
 #include "tools/data/dataset.h"
+#include "tools/data/pixel_map.h"
 
 namespace ito::data {
 
-/// How samples become network inputs. Points are handed on as they are.
+/// How samples become network inputs. Points are handed on as they are. At most one of the two ways
+/// of dequantisation; logit excludes centered and Gaussian dequantisation (DataConfig::validate).
 struct BatchOptions {
-  bool random_flip = false;             ///< mirror left-right with probability 1/2
-  bool uniform_dequantization = false;  ///< (byte + u) / 256 with u uniform in [0, 1)
-  bool centered = false;                ///< 2 x - 1, after the others
+  bool random_flip = false;              ///< mirror left-right with probability 1/2
+  bool uniform_dequantization = false;   ///< (byte + u) / 256 with u uniform in [0, 1)
+  bool gaussian_dequantization = false;  ///< byte / 255 + 0.01 z with z normal (NCSNv2)
+  bool logit_transform = false;          ///< logit(x), see pixel_map.h
+  bool centered = false;                 ///< 2 x - 1, after the others
 };
 
-/// (byte + u) / 256 with u uniform in [0, 1), drawn by `key` and the image's `index`. u comes in
-/// steps of 2^-16, so that the sum is exact, stays below byte + 1, and the byte can be read back.
-void dequantize(std::span<const uint8_t> bytes, NoiseKey key, uint32_t index, std::span<float> out);
+/// What a configuration says of batches.
+BatchOptions batch_options(const DataConfig& config);
 
 /// Position p = step * batch + i of an endless stream shows image permutation(epoch)[p mod size] of
 /// epoch p / size: an epoch shows every image exactly once and batches may straddle two epochs.
@@ -31,11 +34,12 @@ void dequantize(std::span<const uint8_t> bytes, NoiseKey key, uint32_t index, st
 class BatchSource {
  public:
   /// Throws ValueError for batch < 1 or a data set of 2^32 samples or more, UserError
-  /// bad_combination for flips or dequantisation of points.
+  /// bad_combination for flips, dequantisation or logits of points.
   BatchSource(std::shared_ptr<const Dataset> dataset, int64_t batch, uint64_t seed,
               BatchOptions options = {});
 
-  /// Fills nhwc [batch, H, W, C] f32 in [0, 1] ([-1, 1] if centered), labels [batch] and
+  /// Fills nhwc [batch, H, W, C] f32 in [0, 1] ([-1, 1] if centered; without
+  /// bounds after Gaussian dequantisation and logits), labels [batch] and
   /// sample_indices [batch] (positions in the data set); the last two may be empty if not wanted.
   /// Throws ValueError for step < 0 or wrong lengths.
   void batch_at(int64_t step, std::span<float> nhwc, std::span<int64_t> labels,

@@ -6,7 +6,8 @@ namespace ito::data {
 
 void DataConfig::fields(Fields& f) {
   f.section("data");
-  f.add("name", &name, "digits, mnist, cifar10, ..., or a 2-D toy");
+  f.add("name", &name,
+        "digits, mnist, cifar10, folder, zip, npz, csv, packed, ..., a 2-D toy, or auto");
   f.add("path", &path, "folder or file; not used by generated sets");
   f.add("image_size", &image_size, "height = width in pixels; 0: what the set has");
   f.add("channels", &channels, "1 grey, 2 points, 3 RGB; 0: what the set has");
@@ -14,6 +15,9 @@ void DataConfig::fields(Fields& f) {
   f.add("random_flip", &random_flip, "mirror left-right with probability 1/2");
   f.add("uniform_dequantization", &uniform_dequantization,
         "x = (255 x + u) / 256, u uniform in [0, 1)");
+  f.add("gaussian_dequantization", &gaussian_dequantization, "x + 0.01 z, z normal");
+  f.add("logit_transform", &logit_transform,
+        "logit(1e-6 + (1 - 2e-6) x); only without centered, so for the VE SDE");
   f.add("classes", &classes, "number of classes; 0: what the set has");
 }
 
@@ -27,6 +31,16 @@ void DataConfig::validate() const {
         "give 1 (grey), 2 (points), 3 (RGB), or 0 for what the data set has");
   check(classes >= 0 && classes <= 256, "data.classes", classes,
         "give 1 to 256 classes, or 0 for what the data set has");
+  const auto exclude = [](bool both, const char* key, const char* other) {
+    if (!both) return;
+    fail(ErrorCode::bad_combination, key, std::string("is true together with ") + other,
+         std::string("set one of ") + key + " and " + other + " to false");
+  };
+  exclude(uniform_dequantization && gaussian_dequantization, "data.gaussian_dequantization",
+          "data.uniform_dequantization");
+  exclude(logit_transform && gaussian_dequantization, "data.logit_transform",
+          "data.gaussian_dequantization");
+  exclude(logit_transform && centered, "data.logit_transform", "data.centered");
 }
 
 }  // namespace ito::data

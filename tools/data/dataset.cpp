@@ -2,22 +2,29 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "engine/core/check.h"
+#include "tools/data/csv.h"
 #include "tools/data/digits.h"
 #include "tools/data/folder.h"
 #include "tools/data/idx.h"
+#include "tools/data/npz_images.h"
+#include "tools/data/packed.h"
 #include "tools/data/planar.h"
+#include "tools/data/recognise.h"
 #include "tools/data/toys.h"
+#include "tools/data/zip_images.h"
 
 namespace ito::data {
 
 namespace {
 
-constexpr std::array<std::string_view, 17> kNames = {
-    "digits", "swiss_roll", "two_moons",     "checkerboard", "gaussians8", "pinwheel",
-    "spiral", "mnist",      "fashion_mnist", "cifar10",      "planar",     "folder",
-    "celeba", "celebahq",   "ffhq",          "lsun_bedroom", "lsun_church"};
+constexpr std::array<std::string_view, 22> kNames = {
+    "digits", "swiss_roll", "two_moons",     "checkerboard", "gaussians8",  "pinwheel",
+    "spiral", "mnist",      "fashion_mnist", "cifar10",      "planar",      "folder",
+    "celeba", "celebahq",   "ffhq",          "lsun_bedroom", "lsun_church", "zip",
+    "npz",    "csv",        "packed",        "auto"};
 
 constexpr size_t kMostCached = size_t(1) << 30;
 
@@ -79,9 +86,9 @@ Dataset::Content open_file_set(const DataConfig& config, Split split) {
   return content;
 }
 
-bool is_folder(std::string_view name) {
-  return name == "folder" || name == "celeba" || name == "celebahq" || name == "ffhq" ||
-         name.starts_with("lsun_");
+bool is_pictures(std::string_view name) {
+  return name == "folder" || name == "zip" || name == "celeba" || name == "celebahq" ||
+         name == "ffhq" || name.starts_with("lsun_");
 }
 
 /// The framing of the published experiments; the 128-pixel LSUN sets are scaled first.
@@ -89,6 +96,55 @@ Framing framing_of(const DataConfig& config) {
   if (config.name == "celeba") return Framing::celeba;
   const bool small = config.name.starts_with("lsun_") && config.image_size <= 128;
   return small ? Framing::fit : Framing::square;
+}
+
+Dataset::Content open_picture_files(const DataConfig& config, Split split) {
+  if (config.path.empty()) refuse_no_path(config);
+  std::error_code error;
+  const bool file = std::filesystem::is_regular_file(config.path, error);
+  const bool archive = config.name == "zip" || (config.name != "folder" && file);
+  return archive ? open_zip_images(config, split, framing_of(config))
+                 : open_folder(config, split, framing_of(config));
+}
+
+/// With the shape that the configuration asks for; where it leaves that open, the first picture's.
+Dataset::Content open_picture_set(const DataConfig& config, Split split) {
+  Dataset::Content content = open_picture_files(config, split);
+  content.shape = {config.image_size, config.image_size, config.channels};
+  if (config.image_size > 0 && config.channels > 0) return content;
+  const ImageShape first = content.pictures->read(0).shape;
+  const int size = config.image_size > 0 ? config.image_size : std::min(first.height, first.width);
+  content.shape = {size, size, config.channels > 0 ? config.channels : first.channels};
+  return content;
+}
+
+/// The configuration with the name of a data set that exists.
+DataConfig checked(const DataConfig& config) {
+  config.validate();
+  if (std::ranges::find(kNames, config.name) == kNames.end()) {
+    std::string list;
+    for (const std::string_view name : kNames) list.append(list.empty() ? "" : ", ").append(name);
+    fail(ErrorCode::unknown_key, "data.name", "there is no data set \"" + config.name + "\"",
+         "choose one of " + list);
+  }
+  DataConfig known = config;
+  if (known.name == "auto") known.name = recognise(config.path);
+  return known;
+}
+
+Dataset::Content open_content(const DataConfig& config, Split split) {
+  const std::string& name = config.name;
+  if (name == "digits") return open_digits(config, split);
+  if (name == "mnist" || name == "fashion_mnist" || name == "cifar10" || name == "planar") {
+    return open_file_set(config, split);
+  }
+  if (is_pictures(name)) return open_picture_set(config, split);
+  const bool file = name == "npz" || name == "csv" || name == "packed";
+  if (file && config.path.empty()) refuse_no_path(config);
+  if (name == "npz") return open_npz_images(config, split);
+  if (name == "csv") return read_csv(config.path, split);
+  if (name == "packed") return open_packed(config.path, split);
+  return make_toy(name, seed_of(split), split == Split::train ? 32768 : 8192);
 }
 
 /// What the configuration asks for must be what the set has.
@@ -111,20 +167,23 @@ void check_against(const DataConfig& config, const Dataset::Content& content) {
 
 }  // namespace
 
-Dataset::Dataset(Content content) : content_(std::move(content)) {
+Dataset::Dataset(Content content)
+    : content_(std::move(content)),
+      stored_(content_.mapping ? content_.view : std::span<const uint8_t>(content_.pixels)) {
   const size_t each = content_.shape.numel();
-  const size_t total = std::max(content_.pixels.size(), content_.points.size());
-  ITO_CHECK(content_.pixels.empty() + content_.points.empty() + !content_.decode == 2, ValueError,
-            "a data set has pixels, points or files", kv("pixels", content_.pixels.size()),
+  const size_t total = std::max(stored_.size(), content_.points.size());
+  ITO_CHECK(stored_.empty() + content_.points.empty() + !content_.pictures == 2, ValueError,
+            "a data set has pixels, points or files", kv("pixels", stored_.size()),
             kv("points", content_.points.size()));
   ITO_CHECK(each > 0 && total % each == 0, ValueError, "a data set has whole samples",
             kv("values", total), kv("per sample", each));
-  const size_t count = content_.decode ? content_.count : total / each;
+  const size_t count =
+      content_.pictures ? static_cast<size_t>(content_.pictures->size()) : total / each;
   size_ = static_cast<int64_t>(count);
   ITO_CHECK(content_.labels.empty() ? content_.classes == 0 : content_.labels.size() == count,
             ValueError, "a labelled data set has one label per sample",
             kv("labels", content_.labels.size()), kv("samples", size_));
-  if (content_.decode && count <= kMostCached / each) cache_.resize(count);
+  if (content_.pictures && count <= kMostCached / each) cache_.resize(count);
 }
 
 size_t Dataset::offset_of(int64_t i) const {
@@ -138,22 +197,30 @@ int64_t Dataset::label(int64_t i) const {
   return content_.labels.empty() ? 0 : content_.labels[static_cast<size_t>(i)];
 }
 
+std::string Dataset::sample_name(int64_t i) const {
+  offset_of(i);
+  if (content_.pictures) return content_.pictures->name(i);
+  return (has_bytes() ? "image " : "point ") + std::to_string(i) + " of " + name();
+}
+
 std::vector<uint8_t> Dataset::pixels(int64_t i) const {
   ITO_CHECK(has_bytes(), ValueError, "points have no pixels", kv("data set", name()));
   const size_t offset = offset_of(i);
-  if (content_.decode) return *decoded(i);
-  const auto all = std::span(content_.pixels).subspan(offset, content_.shape.numel());
+  if (content_.pictures) return *decoded(i);
+  const auto all = stored_.subspan(offset, content_.shape.numel());
   return {all.begin(), all.end()};
 }
 
 Dataset::Bytes Dataset::decoded(int64_t i) const {
   const auto at = static_cast<size_t>(i);
-  if (cache_.empty()) return std::make_shared<const std::vector<uint8_t>>(content_.decode(i));
-  {
+  if (!cache_.empty()) {
     const std::lock_guard lock(mutex_);
     if (cache_[at]) return cache_[at];
   }
-  auto bytes = std::make_shared<const std::vector<uint8_t>>(content_.decode(i));
+  const PictureSource& files = *content_.pictures;
+  auto bytes = std::make_shared<const std::vector<uint8_t>>(
+      framed(files.read(i), content_.shape, content_.framing, files.name(i)).bytes);
+  if (cache_.empty()) return bytes;
   const std::lock_guard lock(mutex_);
   return cache_[at] = std::move(bytes);
 }
@@ -167,36 +234,25 @@ void Dataset::read(int64_t i, std::span<float> out) const {
     std::copy_n(content_.points.data() + offset, out.size(), out.data());
     return;
   }
-  const Bytes file = content_.decode ? decoded(i) : nullptr;
-  const uint8_t* in = file ? file->data() : content_.pixels.data() + offset;
+  const Bytes file = content_.pictures ? decoded(i) : nullptr;
+  const uint8_t* in = file ? file->data() : stored_.data() + offset;
   for (size_t k = 0; k < out.size(); ++k) out[k] = float(in[k]) / 255.0f;
 }
 
 std::span<const std::string_view> dataset_names() { return kNames; }
 
 std::unique_ptr<Dataset> open_dataset(const DataConfig& config, Split split) {
-  config.validate();
-  if (std::find(kNames.begin(), kNames.end(), config.name) == kNames.end()) {
-    std::string list;
-    for (const std::string_view name : kNames) list.append(list.empty() ? "" : ", ").append(name);
-    fail(ErrorCode::unknown_key, "data.name", "there is no data set \"" + config.name + "\"",
-         "choose one of " + list);
-  }
-  Dataset::Content content;
-  if (config.name == "digits") {
-    content = open_digits(config, split);
-  } else if (config.name == "mnist" || config.name == "fashion_mnist" || config.name == "cifar10" ||
-             config.name == "planar") {
-    content = open_file_set(config, split);
-  } else if (is_folder(config.name)) {
-    if (config.path.empty()) refuse_no_path(config);
-    content = open_folder(config, split, framing_of(config));
-  } else {
-    content = make_toy(config.name, seed_of(split), split == Split::train ? 32768 : 8192);
-  }
-  check_against(config, content);
-  content.name = config.name;
+  const DataConfig known = checked(config);
+  Dataset::Content content = open_content(known, split);
+  check_against(known, content);
+  content.name = known.name;
   return std::make_unique<Dataset>(std::move(content));
+}
+
+std::optional<Dataset::Content> open_pictures(const DataConfig& config, Split split) {
+  const DataConfig known = checked(config);
+  if (!is_pictures(known.name)) return std::nullopt;
+  return open_picture_files(known, split);
 }
 
 }  // namespace ito::data

@@ -1,14 +1,12 @@
 #include "tools/data/folder.h"
 
 #include <algorithm>
-#include <cctype>
+#include <filesystem>
 #include <map>
-#include <set>
 
 #include "engine/core/check.h"
-#include "tools/data/jpeg.h"
-#include "tools/data/png.h"
-#include "tools/data/resize.h"
+#include "tools/data/input_file.h"
+#include "tools/data/labels_file.h"
 
 namespace ito::data {
 
@@ -16,18 +14,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kEveryHeldOut = 20, kLeastForSplit = 200;
+class PictureFiles final : public PictureSource {
+ public:
+  explicit PictureFiles(std::vector<fs::path> files) : files_(std::move(files)) {}
+  int64_t size() const override { return std::ssize(files_); }
+  std::string name(int64_t i) const override { return files_[size_t(i)].string(); }
+  Image read(int64_t i) const override { return read_picture(files_[size_t(i)]); }
 
-std::string extension_of(const fs::path& file) {
-  std::string text = file.extension().string();
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return char(std::tolower(c)); });
-  return text;
-}
-
-bool is_picture(const fs::path& file) {
-  const std::string e = extension_of(file);
-  return e == ".png" || e == ".jpg" || e == ".jpeg";
-}
+ private:
+  std::vector<fs::path> files_;
+};
 
 std::vector<fs::path> pictures_below(const fs::path& folder) {
   std::error_code error;
@@ -35,7 +31,7 @@ std::vector<fs::path> pictures_below(const fs::path& folder) {
   const auto options = fs::directory_options::follow_directory_symlink;
   for (fs::recursive_directory_iterator it(folder, options, error), end; !error && it != end;
        it.increment(error)) {
-    if (is_picture(it->path()) && it->is_regular_file(error)) files.push_back(it->path());
+    if (is_picture_name(it->path()) && it->is_regular_file(error)) files.push_back(it->path());
   }
   if (error) {
     fail(ErrorCode::file_missing, folder.string(), error.message(), "give a folder of images");
@@ -44,25 +40,37 @@ std::vector<fs::path> pictures_below(const fs::path& folder) {
   return files;
 }
 
-/// The files of a split.
-std::vector<fs::path> files_of(const fs::path& folder, Split split) {
-  std::vector<const char*> names{"train"};
-  if (split == Split::test) names = {"test", "val", "valid"};
+struct SplitFiles {
+  std::vector<fs::path> files;
+  bool held_out = true;
+};
+
+/// The first of the subfolders that exists, or an empty path.
+fs::path subfolder(const fs::path& folder, std::initializer_list<const char*> names) {
   for (const char* name : names) {
-    if (fs::is_directory(folder / name)) return pictures_below(folder / name);
+    std::error_code error;
+    if (fs::is_directory(folder / name, error)) return folder / name;
   }
-  const std::vector<fs::path> all = pictures_below(folder);
-  if (all.size() < kLeastForSplit) return all;
-  std::vector<fs::path> part;
+  return {};
+}
+
+/// The files of a split. Without two named subfolders, nothing that is trained on is held out, too.
+SplitFiles files_of(const fs::path& folder, Split split) {
+  const fs::path train = subfolder(folder, {"train"});
+  const fs::path test = subfolder(folder, {"test", "val", "valid"});
+  if (!train.empty() && !test.empty()) {
+    return {pictures_below(split == Split::train ? train : test)};
+  }
+  const std::vector<fs::path> all = pictures_below(train.empty() ? folder : train);
+  SplitFiles part{.files = {}, .held_out = all.size() >= kLeastForSplit};
   for (size_t i = 0; i < all.size(); ++i) {
-    const bool held_out = i % kEveryHeldOut == kEveryHeldOut - 1;
-    if (held_out == (split == Split::test)) part.push_back(all[i]);
+    if (belongs_to(split, i, all.size())) part.files.push_back(all[i]);
   }
   return part;
 }
 
 /// Classes by the folders that the files lie in; none if they all lie in one.
-void label(Dataset::Content& content, const std::vector<fs::path>& files) {
+void label_by_folder(Dataset::Content& content, const std::vector<fs::path>& files) {
   std::map<fs::path, uint8_t> classes;
   for (const fs::path& file : files) classes[file.parent_path()] = 0;
   if (classes.size() < 2 || classes.size() > 256) return;
@@ -72,37 +80,21 @@ void label(Dataset::Content& content, const std::vector<fs::path>& files) {
   content.classes = int(classes.size());
 }
 
-[[noreturn]] void refuse_size(const fs::path& file, ImageShape has, int least) {
-  fail(ErrorCode::file_mismatch, file.string(),
-       "has " + std::to_string(has.height) + " x " + std::to_string(has.width) + " pixels",
-       "give images of at least " + std::to_string(least) + " pixels a side");
-}
-
-Image framed(const fs::path& file, ImageShape to, Framing framing) {
-  constexpr int kCeleba = 140;
-  const Image image = with_channels(read_picture(file), to.channels);
-  const int height = image.shape.height, width = image.shape.width;
-  const int side = std::min(height, width);
-  switch (framing) {
-    case Framing::celeba:
-      if (side < kCeleba) refuse_size(file, image.shape, kCeleba);
-      return resized(centre_crop(image, kCeleba, kCeleba), to.height, to.width, Filter::bilinear);
-    case Framing::fit: {
-      const auto scaled = [&](int length) { return int(int64_t{length} * to.height / side); };
-      return centre_crop(resized(image, scaled(height), scaled(width), Filter::bilinear), to.height,
-                         to.width);
-    }
-    case Framing::square:
-      break;
+void label(Dataset::Content& content, const fs::path& folder, const std::vector<fs::path>& files) {
+  const fs::path labels = folder / kLabelsFile;
+  std::error_code error;
+  if (!fs::exists(labels, error)) return label_by_folder(content, files);
+  std::vector<std::string> names;
+  for (const fs::path& file : files) {
+    names.push_back(file.lexically_relative(folder).generic_string());
   }
-  return resized(centre_crop(image, side, side), to.height, to.width, Filter::bicubic);
+  const std::vector<uint8_t> text = InputFile(labels).read(kMaxContentBytes);
+  PictureLabels found = labels_of(names, text, labels.string());
+  content.labels = std::move(found.labels);
+  content.classes = found.classes;
 }
 
 }  // namespace
-
-Image read_picture(const fs::path& file) {
-  return extension_of(file) == ".png" ? read_png(file) : read_jpeg(file);
-}
 
 Dataset::Content open_folder(const DataConfig& config, Split split, Framing framing) {
   const fs::path folder = config.path;
@@ -111,20 +103,16 @@ Dataset::Content open_folder(const DataConfig& config, Split split, Framing fram
     fail(ErrorCode::file_missing, folder.string(), "is no folder",
          "give a folder of PNG or JPEG files");
   }
-  const std::vector<fs::path> files = files_of(folder, split);
-  if (files.empty()) {
+  SplitFiles part = files_of(folder, split);
+  if (part.files.empty()) {
     fail(ErrorCode::file_missing, folder.string(), "holds no .png, .jpg or .jpeg file",
          "give a folder of images");
   }
   Dataset::Content content;
-  const ImageShape first = read_picture(files.front()).shape;
-  const int size = config.image_size > 0 ? config.image_size : std::min(first.height, first.width);
-  content.shape = {size, size, config.channels > 0 ? config.channels : first.channels};
-  label(content, files);
-  content.count = files.size();
-  content.decode = [files, shape = content.shape, framing](int64_t i) {
-    return framed(files[size_t(i)], shape, framing).bytes;
-  };
+  label(content, folder, part.files);
+  content.held_out = part.held_out;
+  content.framing = framing;
+  content.pictures = std::make_shared<PictureFiles>(std::move(part.files));
   return content;
 }
 

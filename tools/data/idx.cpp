@@ -118,6 +118,7 @@ Dataset::Content read_idx(const fs::path& path, Split split, int classes) {
                                       : labels_beside(images_path);
   Dataset::Content content;
   content.labels = read_labels(labels_path, images.count, classes);
+  content.held_out = folder;  // a file given by name serves either split
   content.shape = images.shape;
   content.classes = classes;
   content.pixels = std::move(images.pixels);

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "engine/core/check.h"
+#include "engine/io/checksum.h"
 
 namespace ito::data {
 
@@ -180,6 +181,28 @@ void InputFile::expect_end() {
          "goes on after the " + std::to_string(promised) + " bytes that its header promises",
          "copy the file again, or check that it is the right file");
   }
+}
+
+std::vector<uint8_t> read_picture_file(const std::filesystem::path& path, const char* format) {
+  std::vector<uint8_t> file = InputFile(path).read(kMaxPictureBytes + 1);
+  if (file.empty()) {
+    fail(ErrorCode::file_truncated, path.string(), "has 0 bytes",
+         std::string("give a ") + format + " file");
+  }
+  if (file.size() > kMaxPictureBytes) {
+    fail(ErrorCode::file_mismatch, path.string(), "has more than 256 MiB", "give a smaller image");
+  }
+  return file;
+}
+
+std::string file_checksum(const std::filesystem::path& path) {
+  const File file = open_file(path);
+  std::vector<uint8_t> piece(kChunk);
+  Checksum sum;
+  while (const size_t found = read_some(file.get(), path, piece.data(), piece.size())) {
+    sum.add(piece.data(), found);
+  }
+  return sum.text();
 }
 
 }  // namespace ito::data

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace ito::data {
@@ -40,6 +41,16 @@ class InputFile {
   std::unique_ptr<Source> source_;
   uint64_t position_ = 0;
 };
+
+/// The largest file that holds one picture, in bytes.
+inline constexpr uint64_t kMaxPictureBytes = uint64_t(256) << 20;
+/// The bytes of a file that shall be a picture of `format` ("PNG"). Throws UserError: file_missing,
+/// file_truncated for no byte at all, file_mismatch beyond kMaxPictureBytes.
+std::vector<uint8_t> read_picture_file(const std::filesystem::path& path, const char* format);
+
+/// FNV-1a, 64 bits, of a file's bytes as they are, as 16 hexadecimal digits: tells files apart,
+/// proves nothing against forgers. Throws UserError(file_missing).
+std::string file_checksum(const std::filesystem::path& file);
 
 /// The largest content that one data set may have, in bytes: what a header may promise at most.
 inline constexpr uint64_t kMaxContentBytes = uint64_t(4) << 30;

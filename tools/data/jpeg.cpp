@@ -12,8 +12,10 @@ namespace ito::data {
 
 namespace {
 
-constexpr uint64_t kMaxFileBytes = uint64_t(256) << 20;
-constexpr int64_t kMaxPixels = int64_t(1) << 26;
+constexpr uint64_t kMaxPixels = uint64_t(1) << 26;
+// A block of 64 pixels takes a bit in a Huffman code and less in an arithmetic one. Small pictures
+// cost so little that no such guess is needed.
+constexpr uint64_t kMostPixelsPerByte = 8192, kAlwaysTried = uint64_t(1) << 20;
 
 struct Destroy {
   void operator()(void* handle) const { tjDestroy(handle); }
@@ -21,19 +23,12 @@ struct Destroy {
 
 }  // namespace
 
-Image read_jpeg(const std::filesystem::path& path) {
-  const std::vector<uint8_t> file = InputFile(path).read(kMaxFileBytes + 1);
-  if (file.empty()) {
-    fail(ErrorCode::file_truncated, path.string(), "has 0 bytes", "give a JPEG file");
-  }
-  if (file.size() > kMaxFileBytes) {
-    fail(ErrorCode::file_mismatch, path.string(), "has more than 256 MiB", "give a smaller image");
-  }
+Image decode_jpeg(std::span<const uint8_t> file, std::string_view subject) {
   const std::unique_ptr<void, Destroy> decoder(tjInitDecompress());
   ITO_CHECK(decoder != nullptr, Error, "libjpeg-turbo does not start");
   const auto check = [&](int status) {
     if (status == 0) return;
-    fail(ErrorCode::file_corrupt, path.string(),
+    fail(ErrorCode::file_corrupt, subject,
          std::string("is no valid JPEG: ") + tjGetErrorStr2(decoder.get()),
          "give another JPEG file");
   };
@@ -41,14 +36,20 @@ Image read_jpeg(const std::filesystem::path& path) {
   int sampling = 0, colours = 0;
   check(tjDecompressHeader3(decoder.get(), file.data(), file.size(), &image.shape.width,
                             &image.shape.height, &sampling, &colours));
-  if (int64_t{image.shape.width} * image.shape.height > kMaxPixels) {
-    fail(ErrorCode::file_mismatch, path.string(),
-         "has " + std::to_string(image.shape.width) + " x " + std::to_string(image.shape.height) +
-             " pixels",
+  const uint64_t pixels = uint64_t(image.shape.width) * uint64_t(image.shape.height);
+  const std::string size =
+      std::to_string(image.shape.width) + " x " + std::to_string(image.shape.height) + " pixels";
+  if (pixels > kMaxPixels) {
+    fail(ErrorCode::file_mismatch, subject, "has " + size,
          "give at most " + std::to_string(kMaxPixels) + " pixels");
   }
+  if (pixels > kAlwaysTried && pixels / kMostPixelsPerByte > file.size()) {
+    fail(ErrorCode::file_corrupt, subject,
+         "is no valid JPEG: claims " + size + " in " + std::to_string(file.size()) + " bytes",
+         "give another JPEG file");
+  }
   if (colours == TJCS_CMYK || colours == TJCS_YCCK) {
-    fail(ErrorCode::file_mismatch, path.string(), "has four colours (CMYK)", "convert it to RGB");
+    fail(ErrorCode::file_mismatch, subject, "has four colours (CMYK)", "convert it to RGB");
   }
   image.shape.channels = colours == TJCS_GRAY ? 1 : 3;
   image.bytes.resize(image.shape.numel());
@@ -59,6 +60,10 @@ Image read_jpeg(const std::filesystem::path& path) {
                       image.shape.channels == 1 ? TJPF_GRAY : TJPF_RGB,
                       TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING));
   return image;
+}
+
+Image read_jpeg(const std::filesystem::path& path) {
+  return decode_jpeg(read_picture_file(path, "JPEG"), path.string());
 }
 
 }  // namespace ito::data

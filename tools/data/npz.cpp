@@ -8,6 +8,7 @@
 
 #include "engine/io/atomic_file.h"
 #include "tools/data/input_file.h"
+#include "tools/data/zip_file.h"
 
 namespace ito::data {
 namespace {
@@ -17,11 +18,10 @@ using Bytes = std::vector<uint8_t>;
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr size_t kAlignment = 64;
 constexpr size_t kMostHeader = 1 << 16;
-// Deflate makes at most 1032 bytes of one.
-constexpr uint64_t kMostExpansion = 1032;
+constexpr const char* kFix = "write it again with numpy.savez";
 
 [[noreturn]] void corrupt(std::string_view subject, const std::string& fact) {
-  fail(ErrorCode::file_corrupt, subject, fact, "write it again with numpy.savez");
+  fail(ErrorCode::file_corrupt, subject, fact, kFix);
 }
 
 struct ElementType {
@@ -139,76 +139,49 @@ Tensor parse_npy(std::span<const uint8_t> bytes, std::string_view subject) {
   return tensor;
 }
 
-std::vector<uint8_t> npy_bytes(const Tensor& tensor) {
-  const Tensor host = tensor.to(kCpu);
-  const auto* type = std::ranges::find(kTypes, host.dtype(), &ElementType::dtype);
+std::string npy_header(const Shape& shape, DType dtype) {
+  const auto* type = std::ranges::find(kTypes, dtype, &ElementType::dtype);
   ITO_CHECK(type != std::end(kTypes), DTypeError, "NumPy has no such element type",
-            kv("tensor", describe(host)));
+            kv("dtype", to_string(dtype)));
   std::string text =
       "{'descr': '" + std::string(type->descr) + "', 'fortran_order': False, 'shape': (";
-  for (int axis = 0; axis < host.rank(); ++axis) text += std::to_string(host.size(axis)) + ",";
+  for (const int64_t size : shape.sizes()) text += std::to_string(size) + ",";
   text += "), }";
   const size_t prefix = kMagic.size() + 4;
   text.append((kAlignment - (prefix + text.size() + 1) % kAlignment) % kAlignment, ' ');
   text += '\n';
   std::string header(kMagic);
   header += {'\1', '\0', static_cast<char>(text.size() & 255), static_cast<char>(text.size() >> 8)};
-  header += text;
+  return header + text;
+}
+
+std::vector<uint8_t> npy_bytes(const Tensor& tensor) {
+  const Tensor host = tensor.to(kCpu);
+  const std::string header = npy_header(host.shape(), host.dtype());
   Bytes bytes(header.begin(), header.end());
   const auto* data = static_cast<const uint8_t*>(host.raw());
   if (data != nullptr) bytes.insert(bytes.end(), data, data + host.bytes());
   return bytes;
 }
 
-struct NpzFile::Archive {
-  zip_t* zip = nullptr;
-  uint64_t file_size = 0;
-  ~Archive() {
-    if (zip != nullptr) zip_discard(zip);
-  }
-};
-
 NpzFile::NpzFile(std::filesystem::path file)
-    : path_(std::move(file)), archive_(std::make_unique<Archive>()) {
-  InputFile readable(path_);  // says what is wrong with a file that cannot be opened
-  std::error_code error;
-  archive_->file_size = std::filesystem::file_size(path_, error);
-  int code = 0;
-  archive_->zip = zip_open(path_.c_str(), ZIP_RDONLY, &code);
-  if (archive_->zip == nullptr) {
-    corrupt(path_.string(), "is no zip archive, or is damaged or cut short");
-  }
-}
+    : zip_(std::make_unique<ZipFile>(std::move(file), kFix)) {}
 
 NpzFile::~NpzFile() = default;
 
+const std::filesystem::path& NpzFile::path() const { return zip_->path(); }
+
 bool NpzFile::contains(const std::string& name) const {
-  return zip_name_locate(archive_->zip, (name + ".npy").c_str(), ZIP_FL_ENC_RAW) >= 0;
+  return zip_->find(name + ".npy").has_value();
 }
 
 Tensor NpzFile::read(const std::string& name) const {
-  const std::string subject = path_.string() + " (" + name + ")";
-  zip_stat_t about;
-  zip_stat_init(&about);
-  if (zip_stat(archive_->zip, (name + ".npy").c_str(), ZIP_FL_ENC_RAW, &about) != 0) {
-    fail(ErrorCode::file_mismatch, path_.string(), "has no array " + name,
+  const auto entry = zip_->find(name + ".npy");
+  if (!entry) {
+    fail(ErrorCode::file_mismatch, path().string(), "has no array " + name,
          "write it with numpy.savez(file, " + name + "=...)");
   }
-  if (about.size > kMaxContentBytes || about.comp_size > archive_->file_size ||
-      about.size / kMostExpansion > about.comp_size) {
-    corrupt(subject, "claims " + std::to_string(about.size) + " bytes in " +
-                         std::to_string(about.comp_size) + " packed ones");
-  }
-  Bytes bytes(about.size);
-  zip_file_t* in = zip_fopen_index(archive_->zip, about.index, 0);
-  uint8_t beyond = 0;
-  // The reader compares the check sum when it meets the end of the entry.
-  const bool whole = in != nullptr &&
-                     zip_fread(in, bytes.data(), about.size) == zip_int64_t(about.size) &&
-                     zip_fread(in, &beyond, 1) == 0;
-  if (in != nullptr) zip_fclose(in);
-  if (!whole) corrupt(subject, "cannot be unpacked, or its check sum is wrong");
-  return parse_npy(bytes, subject);
+  return parse_npy(zip_->read(*entry, kMaxContentBytes), zip_->subject(*entry));
 }
 
 namespace {

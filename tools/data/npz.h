@@ -14,11 +14,16 @@
 
 namespace ito::data {
 
+class ZipFile;
+
 /// The array in the bytes of a .npy file (versions 1 to 3 of the format), on the CPU. Little-endian
 /// f4, f8, i4, i8 and u1 in C order. `subject` stands in the errors.
 /// Throws UserError: file_truncated, file_corrupt; file_unknown for element types and orders that
 /// we do not read.
 Tensor parse_npy(std::span<const uint8_t> bytes, std::string_view subject);
+/// What stands before the elements in a .npy file (version 1), a multiple of 64 bytes. Throws
+/// DTypeError for bf16.
+std::string npy_header(const Shape& shape, DType dtype);
 /// The bytes of a .npy file (version 1). Throws DTypeError for bf16.
 std::vector<uint8_t> npy_bytes(const Tensor& tensor);
 
@@ -32,16 +37,14 @@ class NpzFile {
   NpzFile(const NpzFile&) = delete;
   NpzFile& operator=(const NpzFile&) = delete;
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const;
   bool contains(const std::string& name) const;  ///< without ".npy"
   /// Throws UserError: file_mismatch if there is no such array, what parse_npy throws, and
   /// file_corrupt for a damaged entry.
   Tensor read(const std::string& name) const;
 
  private:
-  struct Archive;
-  std::filesystem::path path_;
-  std::unique_ptr<Archive> archive_;
+  std::unique_ptr<ZipFile> zip_;
 };
 
 enum class Packing : uint8_t { stored, deflated };

@@ -75,6 +75,8 @@ Dataset::Content read_planar(const fs::path& path, Split split, int size, int cl
   Dataset::Content content;
   content.shape = {size, size, kPlanes};
   content.classes = classes;
+  std::error_code error;
+  content.held_out = fs::is_directory(path, error);  // one file serves either split
   for (const fs::path& file : files_of(path, split)) append_records(file, content);
   return content;
 }

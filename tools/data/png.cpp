@@ -12,8 +12,9 @@ namespace ito::data {
 
 namespace {
 
-constexpr uint64_t kMaxFileBytes = uint64_t(256) << 20;
 constexpr uint64_t kMaxPixels = uint64_t(1) << 26;
+// Eight pixels of one bit lie in a byte, and deflate makes at most 1032 bytes of one.
+constexpr uint64_t kMostPixelsPerByte = 8 * 1032;
 
 /// libpng's description of an image; frees what libpng attached to it.
 struct Control {
@@ -57,27 +58,27 @@ void write_png(const std::filesystem::path& path, const Image& image) {
   write_png(path, image.bytes, image.shape);
 }
 
-Image read_png(const std::filesystem::path& path) {
-  const std::vector<uint8_t> file = InputFile(path).read(kMaxFileBytes + 1);
-  if (file.empty()) {
-    fail(ErrorCode::file_truncated, path.string(), "has 0 bytes", "give a PNG file");
-  }
-  if (file.size() > kMaxFileBytes) {
-    fail(ErrorCode::file_mismatch, path.string(), "has more than 256 MiB", "give a smaller image");
-  }
+Image decode_png(std::span<const uint8_t> file, std::string_view subject) {
   Control control;
   const auto check = [&](int done) {
     if (done != 0) return;
-    fail(ErrorCode::file_corrupt, path.string(),
-         std::string("is no valid PNG: ") + control.image.message, "give another PNG file");
+    fail(ErrorCode::file_corrupt, subject, std::string("is no valid PNG: ") + control.image.message,
+         "give another PNG file");
   };
   check(png_image_begin_read_from_memory(&control.image, file.data(), file.size()));
   const uint64_t pixels = uint64_t(control.image.width) * control.image.height;
+  const auto size = [&] {
+    return std::to_string(control.image.width) + " x " + std::to_string(control.image.height) +
+           " pixels";
+  };
   if (pixels > kMaxPixels) {
-    fail(ErrorCode::file_mismatch, path.string(),
-         "has " + std::to_string(control.image.width) + " x " +
-             std::to_string(control.image.height) + " pixels",
+    fail(ErrorCode::file_mismatch, subject, "has " + size(),
          "give at most " + std::to_string(kMaxPixels) + " pixels");
+  }
+  if (pixels / kMostPixelsPerByte > file.size()) {
+    fail(ErrorCode::file_corrupt, subject,
+         "is no valid PNG: claims " + size() + " in " + std::to_string(file.size()) + " bytes",
+         "give another PNG file");
   }
   const bool grey = (control.image.format & PNG_FORMAT_FLAG_COLOR) == 0;
   control.image.format = grey ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
@@ -87,6 +88,10 @@ Image read_png(const std::filesystem::path& path) {
   const png_color black = {0, 0, 0};
   check(png_image_finish_read(&control.image, &black, image.bytes.data(), 0, nullptr));
   return image;
+}
+
+Image read_png(const std::filesystem::path& path) {
+  return decode_png(read_picture_file(path, "PNG"), path.string());
 }
 
 }  // namespace ito::data

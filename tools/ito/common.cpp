@@ -1,11 +1,15 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <filesystem>
 
 #include "engine/core/check.h"
 #include "engine/core/device.h"
 #include "engine/core/math_mode.h"
 #include "engine/core/parallel.h"
 #include "engine/cuda/runtime.h"
+#include "tools/ito/class_options.h"
 #include "tools/ito/commands.h"
 
 namespace ito::tools {
@@ -61,9 +65,47 @@ Device CommonOptions::apply() const {
        "use --device cpu");
 }
 
+void ClassOptions::add_to(CLI::App& app) {
+  app.add_option("--classifier", classifier,
+                 "Run or file of a classifier that guides the samples to --class");
+  app.add_option("--class", classes,
+                 "Classes to draw, e.g. 3 or 0-9: sample i gets the i-th, in turn; needs a "
+                 "class-conditional model or --classifier");
+  app.add_option("--guidance", guidance,
+                 "Weight w: s(x) + w grad log p(y|x) with --classifier (1 if not given); else "
+                 "(1 + w) s(x, y) - w s(x), at twice the work (0 if not given)")
+      ->check(CLI::Range(0.0, 1000.0));
+}
+
+ClassRequest ClassOptions::request() const {
+  if (!classes.empty()) return {classifier, parse_ranges(classes, "--class"), guidance};
+  if (classifier.empty() && !guidance) return {};
+  fail(ErrorCode::bad_usage, classifier.empty() ? "--guidance" : "--classifier",
+       "is given without --class", "say what to draw, e.g. --class 0-9");
+}
+
 void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form) {
   app.add_option("--set", overrides, "Override one key: " + form + ". May be repeated")
       ->allow_extra_args(false);
+}
+
+void check_output_file(const std::string& file) {
+  namespace fs = std::filesystem;
+  const auto refuse = [&](const std::string& fact) {
+    fail(ErrorCode::write_failed, file, fact, "name a file in a folder that exists");
+  };
+  const fs::path folder = fs::path(file).parent_path();
+  std::error_code error;
+  if (!folder.empty() && !fs::is_directory(folder, error)) refuse("its folder does not exist");
+  if (access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) {
+    refuse("its folder cannot be written to");
+  }
+  const fs::file_type there = fs::symlink_status(file, error).type();
+  if (there == fs::file_type::none) refuse("cannot be used: " + error.message());
+  if (fs::is_directory(file, error)) refuse("is a folder");
+  const bool replaceable = there == fs::file_type::regular || there == fs::file_type::symlink ||
+                           there == fs::file_type::not_found;
+  if (!replaceable) refuse("is a device or a pipe");
 }
 
 std::vector<int64_t> parse_ranges(const std::string& text, const std::string& option) {

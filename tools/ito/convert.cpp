@@ -136,6 +136,7 @@ Command add_convert(CLI::App& app) {
   app.add_flag("--inception", o->inception,
                "The file is FID's Inception network (pt_inception-2015-12-05-6726825d.pth)");
   return [o] {
+    check_output_file(o->out);
     std::error_code error;
     if (o->inception) return convert_inception(*o);
     return fs::is_directory(o->in, error) ? convert_folder(*o) : convert_file(*o);

@@ -29,7 +29,8 @@ void write_pictures(const std::filesystem::path& out, const std::filesystem::pat
                       .sde = model.sde,
                       .sample_shape = model.sample_shape,
                       .sampling = config.sampling,
-                      .device = device};
+                      .device = device,
+                      .pixels = data::pixel_map(model.settings)};
   std::vector<int64_t> seeds(64);
   std::iota(seeds.begin(), seeds.end(), 0);
   Progress progress;
@@ -38,8 +39,7 @@ void write_pictures(const std::filesystem::path& out, const std::filesystem::pat
                   std::to_string(view.steps));
     return samplers::Verdict::go_on;
   };
-  data::write_png(out / "grid.png",
-                  picture_of(draw(job, seeds, watch).x, model.sde->centered_data()));
+  data::write_png(out / "grid.png", picture_of(draw(job, seeds, watch).x, job.pixels));
   seeds.resize(8);
   data::write_png(out / "trajectory.png", trajectory_picture(job, seeds, 9));
 }

@@ -1,9 +1,12 @@
 // ito edit: pictures changed by a trained model.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <sstream>
 
 #include "engine/io/safetensors.h"
@@ -18,6 +21,7 @@
 #include "tools/data/folder.h"
 #include "tools/data/png.h"
 #include "tools/data/resize.h"
+#include "tools/ito/class_options.h"
 #include "tools/ito/commands.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
@@ -31,14 +35,32 @@ struct EditOptions {
   int64_t samples = 4, seed = 0;
   int factor = 2, frames = 8, steps = 0;
   double sigma = 1, tolerance = 1e-5, temperature = 1;
+  bool json = false;
+  ClassOptions classes;
   CommonOptions common;
 };
+
+/// What is reported of an edit.
+struct Outcome {
+  int64_t evaluations = 0;
+  /// Root mean square, of the answer that is farthest off: between its measurement and the one
+  /// given; or between the picture of a code and the picture that was encoded.
+  std::optional<double> error = {};
+};
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  return std::ranges::max(samplers::root_mean_square_difference(a, b));
+}
 
 /// A model, its sampling section, and pictures in and out of its data range.
 class Editor {
  public:
   explicit Editor(const EditOptions& o)
-      : options_(o), device_(o.common.apply()), model_(sde::load_score_model(o.model, device_)) {
+      : options_(o),
+        device_(o.common.apply()),
+        model_(sde::load_score_model(o.model, device_)),
+        pixels_(data::pixel_map(model_.settings)),
+        classes_(class_conditions(o.classes.request(), model_, device_)) {
     Config config;
     config.fields().apply_known(model_.settings, model_.file.string());
     sampling_ = config.sampling;
@@ -50,6 +72,12 @@ class Editor {
   }
 
   const sde::ScoreModel& model() const { return model_; }
+  /// Means over pixels or colours are no linear function of their logits.
+  void need_linear_pixels() const {
+    if (!pixels_.logit) return;
+    fail(ErrorCode::bad_combination, options_.model, "was trained on logits (data.logit_transform)",
+         "use a model of plain pixels; inpaint, interpolate, encode and decode work with this one");
+  }
   Device device() const { return device_; }
   int height() const { return static_cast<int>(model_.sample_shape[0]); }
   int width() const { return static_cast<int>(model_.sample_shape[1]); }
@@ -74,13 +102,15 @@ class Editor {
     const data::Image image = data::with_channels(picture, channels());
     std::vector<float> values;
     for (int64_t i = 0; i < count; ++i) {
-      for (const uint8_t byte : image.bytes) values.push_back(in_range(byte / 255.0f));
+      for (const uint8_t byte : image.bytes) values.push_back(byte / 255.0f);
     }
+    data::to_network_range(pixels_, values);
     return Tensor::from(values, {count, h, w, channels()}).to(device_);
   }
 
-  /// Samples that agree with y = A x.
-  Tensor solve(const samplers::LinearMeasurement& measurement, const Tensor& y) const {
+  /// Writes samples that agree with y = A x, of the classes asked for: the score of p(x | class)
+  /// takes the place of that of p(x).
+  Outcome solve(const samplers::LinearMeasurement& measurement, const Tensor& y) const {
     samplers::SamplingConfig config = sampling_;
     config.method = "pc";
     samplers::PcOptions pc = samplers::pc_options(config, *model_.sde);
@@ -92,12 +122,13 @@ class Editor {
         samplers::constrained_start(*pc.constraint, *model_.sde, prior, samples, noise());
     Progress progress;
     const samplers::SampleResult result = samplers::sample_pc(
-        model_.score(), *model_.sde, start, samples, pc, noise(),
+        classes_.score(model_, samples), *model_.sde, start, samples, pc, noise(),
         [&](const samplers::StepView& view) {
           progress.show("step " + std::to_string(view.step + 1) + "/" + std::to_string(view.steps));
           return samplers::Verdict::go_on;
         });
-    return result.x;
+    write(result.x);
+    return {result.evaluations, largest_difference(measurement.apply(result.x), y)};
   }
 
   samplers::FlowOptions flow() const {
@@ -106,15 +137,15 @@ class Editor {
   }
 
   void write(const Tensor& x) const {
-    data::write_png(options_.out, picture_of(x.to(kCpu), model_.sde->centered_data()));
+    data::write_png(options_.out, picture_of(x.to(kCpu), pixels_));
   }
 
  private:
-  float in_range(float v) const { return model_.sde->centered_data() ? 2 * v - 1 : v; }
-
   const EditOptions& options_;
   Device device_;
   sde::ScoreModel model_;
+  data::PixelMap pixels_;
+  ClassConditions classes_;
   samplers::SamplingConfig sampling_;
 };
 
@@ -155,65 +186,72 @@ Tensor mask_of(const EditOptions& o, const Editor& editor, const Tensor& image) 
   return Tensor::from(values, {1, editor.height(), editor.width(), 1}).to(editor.device());
 }
 
-void inpaint(const EditOptions& o, const Editor& e) {
+Outcome inpaint(const EditOptions& o, const Editor& e) {
   const Tensor image = e.read(o.inputs[0], e.height(), e.width(), o.samples);
   const auto measurement = samplers::inpainting(mask_of(o, e, image));
-  e.write(e.solve(measurement, measurement.apply(image)));
+  return e.solve(measurement, measurement.apply(image));
 }
 
-void colorize(const EditOptions& o, const Editor& e) {
+Outcome colorize(const EditOptions& o, const Editor& e) {
   if (e.channels() != 3) {
     fail(ErrorCode::bad_combination, o.model, "draws grey pictures", "give a model of colours");
   }
+  e.need_linear_pixels();
   const Tensor image = e.read(o.inputs[0], e.height(), e.width(), o.samples);
   const auto measurement = samplers::colorization(image);
-  e.write(e.solve(measurement, measurement.apply(image)));
+  return e.solve(measurement, measurement.apply(image));
 }
 
-void superres(const EditOptions& o, const Editor& e) {
+Outcome superres(const EditOptions& o, const Editor& e) {
+  e.need_linear_pixels();
   if (e.height() % o.factor != 0 || e.width() % o.factor != 0) {
     fail(ErrorCode::bad_value, "--factor", "is " + std::to_string(o.factor),
          "use a divisor of " + std::to_string(e.height()));
   }
   const Tensor small = e.read(o.inputs[0], e.height() / o.factor, e.width() / o.factor, o.samples);
-  e.write(e.solve(samplers::super_resolution(o.factor), small));
+  return e.solve(samplers::super_resolution(o.factor), small);
 }
 
-void deblur(const EditOptions& o, const Editor& e) {
+Outcome deblur(const EditOptions& o, const Editor& e) {
+  e.need_linear_pixels();
   constexpr double kThreshold = 1e-2;  // singular values that a picture of 8 bits can tell from 0
   const Tensor image = e.read(o.inputs[0], e.height(), e.width(), o.samples);
-  e.write(e.solve(samplers::blur(samplers::gaussian_taps(o.sigma), kThreshold, image), image));
+  return e.solve(samplers::blur(samplers::gaussian_taps(o.sigma), kThreshold, image), image);
 }
 
-void interpolate(const EditOptions& o, const Editor& e) {
+Outcome interpolate(const EditOptions& o, const Editor& e) {
   if (o.inputs.size() != 2) {
     fail(ErrorCode::bad_usage, "ito edit interpolate", "needs two pictures", "give --input twice");
   }
   std::vector<Tensor> codes;
+  Outcome outcome;
   for (const std::string& file : o.inputs) {
     const Tensor x = e.read(file, e.height(), e.width(), 1);
-    codes.push_back(samplers::encode(e.model().score(), *e.model().sde, x, e.flow()).x);
+    const auto code = samplers::encode(e.model().score(), *e.model().sde, x, e.flow());
+    codes.push_back(code.x);
+    outcome.evaluations += code.evaluations;
   }
   std::vector<double> shares;
   for (int i = 0; i < o.frames; ++i) shares.push_back(double(i) / std::max(1, o.frames - 1));
   const Shape one = e.model().sample_shape;
   const Tensor path =
       samplers::spherical_interpolation(codes[0].alias(one), codes[1].alias(one), shares);
-  e.write(samplers::decode(e.model().score(), *e.model().sde, path, e.flow()).x);
+  const auto pictures = samplers::decode(e.model().score(), *e.model().sde, path, e.flow());
+  e.write(pictures.x);
+  outcome.evaluations += pictures.evaluations;
+  return outcome;
 }
 
-void encode(const EditOptions& o, const Editor& e) {
+Outcome encode(const EditOptions& o, const Editor& e) {
   const Tensor x = e.read(o.inputs[0], e.height(), e.width(), 1);
   const samplers::SampleResult code =
       samplers::encode(e.model().score(), *e.model().sde, x, e.flow());
   const Tensor back = samplers::decode(e.model().score(), *e.model().sde, code.x, e.flow()).x;
   write_safetensors(o.out, {{"code", code.x}}, {{"model", e.model().file.string()}});
-  std::printf("evaluations %lld, reconstruction error %.3g (root mean square)\n",
-              static_cast<long long>(code.evaluations),
-              samplers::root_mean_square_difference(back, x)[0]);
+  return {code.evaluations, largest_difference(back, x)};
 }
 
-void decode(const EditOptions& o, const Editor& e) {
+Outcome decode(const EditOptions& o, const Editor& e) {
   const SafetensorsFile file = read_safetensors(o.inputs[0]);
   const Tensor code = file.at("code", o.inputs[0]);
   const Shape one = e.model().sample_shape;
@@ -223,12 +261,14 @@ void decode(const EditOptions& o, const Editor& e) {
          "give a code of this model, from ito edit encode");
   }
   const Tensor z = samplers::at_temperature(code.to(e.device()), o.temperature);
-  e.write(samplers::decode(e.model().score(), *e.model().sde, z, e.flow()).x);
+  const auto picture = samplers::decode(e.model().score(), *e.model().sde, z, e.flow());
+  e.write(picture.x);
+  return {picture.evaluations};
 }
 
 struct Kind {
   const char *name, *doc;
-  void (*run)(const EditOptions&, const Editor&);
+  Outcome (*run)(const EditOptions&, const Editor&);
   enum Uses : unsigned { kPosterior = 1, kMask = 2, kFactor = 4, kBlur = 8, kFlow = 16 };
   unsigned uses;
 };
@@ -255,6 +295,7 @@ void add_options(CLI::App& app, const Kind& kind, EditOptions& o) {
         ->capture_default_str();
     app.add_option("--steps", o.steps, "Predictor steps; the training's if not given")
         ->check(CLI::Range(1, 1'000'000));
+    o.classes.add_to(app);
   }
   if (kind.uses & Kind::kMask) {
     app.add_option("--mask", o.mask,
@@ -286,7 +327,32 @@ void add_options(CLI::App& app, const Kind& kind, EditOptions& o) {
   app.add_option("--seed", o.seed, "Of everything random")
       ->check(CLI::Range(int64_t{0}, kMostSeed))
       ->capture_default_str();
+  app.add_flag("--json", o.json, "Print one JSON object");
   o.common.add_to(app);
+}
+
+void print(const Kind& kind, const EditOptions& o, const Outcome& outcome, double seconds) {
+  if (o.json) {
+    nlohmann::ordered_json json;
+    json["edit"] = kind.name;
+    json["model"] = o.model;
+    json["inputs"] = o.inputs;
+    json["files"] = {o.out};
+    json["seed"] = o.seed;
+    json["evaluations"] = outcome.evaluations;
+    json["error"] = outcome.error ? nlohmann::ordered_json(*outcome.error) : nullptr;
+    json["seconds"] = seconds;
+    using Handler = nlohmann::ordered_json::error_handler_t;
+    std::printf("%s\n", json.dump(-1, ' ', false, Handler::replace).c_str());
+    return;
+  }
+  std::printf("evaluations %lld", static_cast<long long>(outcome.evaluations));
+  if (outcome.error) {
+    const bool measured = (kind.uses & Kind::kPosterior) != 0;
+    std::printf(", %s error %.3g (root mean square)", measured ? "measurement" : "reconstruction",
+                *outcome.error);
+  }
+  std::printf("\n");
 }
 
 }  // namespace
@@ -303,7 +369,11 @@ Command add_edit(CLI::App& app) {
     for (size_t i = 0; i < kinds.size(); ++i) {
       if (!kinds[i].first->parsed()) continue;
       const EditOptions& o = *kinds[i].second;
-      kKinds[i].run(o, Editor(o));
+      const auto start = std::chrono::steady_clock::now();
+      const Outcome outcome = kKinds[i].run(o, Editor(o));
+      const double seconds =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      print(kKinds[i], o, outcome, seconds);
     }
     return 0;
   };

@@ -46,12 +46,6 @@ struct Target {
 
 bool is_npz(const fs::path& path) { return path.extension() == ".npz"; }
 
-std::string file_checksum(const fs::path& path) {
-  data::InputFile file(path);
-  const std::vector<uint8_t> bytes = file.read(uint64_t{1} << 40);
-  return checksum_text(Tensor::from(bytes, {std::ssize(bytes)}));
-}
-
 // What is evaluated.
 
 std::vector<fs::path> checkpoints_of(const EvalOptions& o, const fs::path& run) {
@@ -223,15 +217,15 @@ Json conditions_of(const EvalOptions& o, const metrics::EvaluationRequest& reque
   c["metrics"] = request.metrics;
   if (request.reference) {
     const auto& r = *request.reference;
-    c["reference"] = {{"name", r.name},
+    c["reference"] = {{"name", escaped(r.name)},
                       {"images", r.size()},
                       {"checksum", checksum_text(Tensor::from(r.bytes, {std::ssize(r.bytes)}))}};
   }
   if (request.held_out) c["held_out_images"] = request.held_out->size();
-  if (!o.statistics.empty()) c["statistics"] = file_checksum(o.statistics);
-  if (request.classifier) c["classifier"] = file_checksum(request.classifier->file);
+  if (!o.statistics.empty()) c["statistics"] = data::file_checksum(o.statistics);
+  if (request.classifier) c["classifier"] = data::file_checksum(request.classifier->file);
   if (request.inception) {
-    c["inception"] = file_checksum(o.inception);
+    c["inception"] = data::file_checksum(o.inception);
     c["resize"] = o.resize;
   }
   c["directions"] = o.directions;
@@ -244,7 +238,7 @@ Json conditions_of(const EvalOptions& o, const metrics::EvaluationRequest& reque
 void add_sampling(Json& conditions, const EvalOptions& o, const fs::path& weights,
                   const std::string& seeds, Config& config) {
   conditions["weights"] = o.weights;
-  conditions["checksum"] = file_checksum(weights);
+  conditions["checksum"] = data::file_checksum(weights);
   conditions["seeds"] = seeds;
   conditions["math"] = o.common.math;
   Json sampling;
@@ -273,7 +267,7 @@ std::pair<metrics::ImageSet, int64_t> draw_images(const EvalOptions& o,
                       .batch = o.batch,
                       .device = device};
   const auto watch = [&](const samplers::StepView& view, int64_t done) {
-    progress.show(model.file.parent_path().filename().string() + "  samples " +
+    progress.show(escaped(model.file.parent_path().filename().string()) + "  samples " +
                   std::to_string(done) + "/" + std::to_string(seeds.size()) + "  step " +
                   std::to_string(view.step + 1));
     return samplers::Verdict::go_on;
@@ -283,7 +277,7 @@ std::pair<metrics::ImageSet, int64_t> draw_images(const EvalOptions& o,
     fail(ErrorCode::not_finite, model.file.string(), "draws samples that are not finite",
          "use more steps, or another checkpoint");
   }
-  return {metrics::images_of(drawn.x, model.sde->centered_data(), model.file.string()),
+  return {metrics::images_of(drawn.x, data::pixel_map(model.settings), model.file.string()),
           drawn.evaluations};
 }
 
@@ -303,14 +297,14 @@ void print_record(const EvalOptions& o, const Json& record) {
     return;
   }
   const Json& c = record["conditions"];
-  std::printf("%s\n", escaped(record["target"].get<std::string>()).c_str());
+  std::printf("%s\n", record["target"].get<std::string>().c_str());
   std::printf("  %-30s %" PRId64 "\n", "images", c["images"].get<int64_t>());
   for (const auto& [name, value] : record["metrics"].items()) {
     std::printf("  %-30s %.6g\n", name.c_str(), value.get<double>());
   }
   if (c.contains("reference")) {
     std::printf("  %-30s %s, %" PRId64 " images\n", "reference",
-                escaped(c["reference"]["name"].get<std::string>()).c_str(),
+                c["reference"]["name"].get<std::string>().c_str(),
                 c["reference"]["images"].get<int64_t>());
   }
   if (c.contains("inception")) {
@@ -342,7 +336,7 @@ void print_best(const EvalOptions& o, const std::vector<Json>& records) {
   if (o.json) {
     std::printf("%s\n", Json{{"best", target}, {"by", by}, {"value", value(*best)}}.dump().c_str());
   } else {
-    std::printf("best by %s: %s (%.6g)\n", by.c_str(), escaped(target).c_str(), value(*best));
+    std::printf("best by %s: %s (%.6g)\n", by.c_str(), target.c_str(), value(*best));
   }
 }
 
@@ -356,7 +350,7 @@ Json evaluate_network(const EvalOptions& o, const fs::path& weights, const Confi
   }
   evaluator.check(std::ssize(seeds), shape_of(model.sample_shape));
   const auto [images, evaluations] = draw_images(o, model, config, seeds, device, progress);
-  progress.line(weights.string() + ": metrics");
+  progress.line(escaped(weights.string()) + ": metrics");
   Json numbers = metrics_json(evaluator.evaluate(images));
   numbers["evaluations"] = evaluations;
   return numbers;
@@ -376,7 +370,8 @@ std::vector<Json> evaluate_networks(const EvalOptions& o, const Target& target,
   for (const fs::path& weights : target.weights) {
     for (const SweepCell& cell : cells) {
       Config changed = cell.applied_to(config);
-      const std::string name = weights.string() + (cell.name.empty() ? "" : " " + cell.name);
+      const std::string name =
+          escaped(weights.string() + (cell.name.empty() ? "" : " " + cell.name));
       Json conditions = common;
       conditions["images"] = std::ssize(seeds);
       add_sampling(conditions, o, weights, text, changed);
@@ -401,7 +396,7 @@ void print_sweep(const std::vector<Json>& records) {
   std::vector<std::vector<std::string>> rows{{"sampler"}};
   for (const auto& [name, value] : records[0]["metrics"].items()) rows[0].push_back(name);
   for (const Json& record : records) {
-    rows.push_back({escaped(record["target"].get<std::string>())});
+    rows.push_back({record["target"].get<std::string>()});
     for (const auto& [name, value] : record["metrics"].items()) {
       char number[32];
       std::snprintf(number, sizeof number, "%.6g", value.get<double>());
@@ -416,7 +411,7 @@ void evaluate_images(const EvalOptions& o, const fs::path& path, Json conditions
   const metrics::ImageSet images =
       is_npz(path) ? metrics::read_samples(path) : folder_images(path, channels);
   conditions["images"] = images.size();
-  print_record(o, {{"target", path.string()},
+  print_record(o, {{"target", escaped(path.string())},
                    {"conditions", conditions},
                    {"metrics", metrics_json(evaluator.evaluate(images))}});
 }
@@ -431,12 +426,7 @@ void check_usage(const EvalOptions& o, const Target& target) {
     fail(ErrorCode::bad_usage, option, o.target + " holds finished images",
          "leave " + option + " out, or give a trained network");
   }
-  const fs::path folder = fs::path(o.stats_out).parent_path();
-  std::error_code error;
-  if (!folder.empty() && !fs::is_directory(folder, error)) {
-    fail(ErrorCode::write_failed, o.stats_out, "its folder does not exist",
-         "name a file in a folder that exists");
-  }
+  if (!o.stats_out.empty()) check_output_file(o.stats_out);
 }
 
 void check_best(const EvalOptions& o, const std::vector<std::string>& metrics) {

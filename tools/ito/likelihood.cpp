@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
@@ -10,13 +11,14 @@
 #include "tools/config/config.h"
 #include "tools/data/batch_source.h"
 #include "tools/ito/commands.h"
+#include "tools/run/class_guidance.h"
 #include "tools/run/progress.h"
 
 namespace ito::tools {
 namespace {
 
 struct LikelihoodOptions {
-  std::string model, data, split = "test", divergence = "rademacher", csv;
+  std::string model, data, split = "test", divergence = "rademacher", csv, classes;
   int64_t images = 0, batch = 64, seed = 0;
   int probes = 1;
   double tolerance = 1e-5, eps = 1e-5;
@@ -38,6 +40,30 @@ std::shared_ptr<const data::Dataset> dataset_of(const LikelihoodOptions& o,
   return set;
 }
 
+/// Which class an image is said to have, for log p(x | y): that of its label, or one for all.
+std::function<int64_t(int64_t image)> class_of(const LikelihoodOptions& o,
+                                               const sde::ScoreModel& model,
+                                               const data::Dataset& set) {
+  if (o.classes.empty()) return nullptr;
+  if (o.classes != "labels") {
+    const std::vector<int64_t> given = parse_ranges(o.classes, "--class");
+    if (given.size() != 1) {
+      fail(ErrorCode::bad_value, "--class", "names " + std::to_string(given.size()) + " classes",
+           "give one class for all images, or labels");
+    }
+    check_classes(given, model);
+    return [y = given[0]](int64_t) { return y; };
+  }
+  check_classes({}, model);
+  if (set.classes() != model.classes()) {
+    fail(ErrorCode::bad_combination, "--class labels",
+         "\"" + set.name() + "\" has labels of " + std::to_string(set.classes()) +
+             " classes, the model knows " + std::to_string(model.classes()),
+         "give the data that the model was trained on, or one class for all images");
+  }
+  return [&set](int64_t image) { return set.label(image); };
+}
+
 samplers::LikelihoodOptions solver_of(const LikelihoodOptions& o) {
   using samplers::Divergence;
   return {.solver = {.rtol = o.tolerance, .atol = o.tolerance},
@@ -49,17 +75,22 @@ samplers::LikelihoodOptions solver_of(const LikelihoodOptions& o) {
           .seed = static_cast<uint64_t>(o.seed)};
 }
 
-/// Images [first, first + count) of the set, dequantised, in the SDE's data range.
-Tensor images_of(const data::Dataset& set, int64_t first, int64_t count, uint64_t seed,
-                 bool centered) {
+struct Images {
+  Tensor x;                        ///< dequantised, in the range of the network
+  std::vector<double> log_slopes;  ///< of each image, the sum of log dx / d(pixel) of a logit; or 0
+};
+
+/// Images [first, first + count) of the set.
+Images images_of(const data::Dataset& set, int64_t first, int64_t count, uint64_t seed,
+                 data::PixelMap map) {
   const data::ImageShape s = set.shape();
-  Tensor images = Tensor::empty({count, s.height, s.width, s.channels}, DType::f32);
+  Images images{Tensor::empty({count, s.height, s.width, s.channels}, DType::f32), {}};
   for (int64_t i = 0; i < count; ++i) {
-    const auto out = images.span<float>().subspan(static_cast<size_t>(i) * s.numel(), s.numel());
+    const auto out = images.x.span<float>().subspan(static_cast<size_t>(i) * s.numel(), s.numel());
     data::dequantize(set.pixels(first + i), {seed, Purpose::data, 0},
                      static_cast<uint32_t>(first + i), out);
-    if (!centered) continue;
-    for (float& v : out) v = 2 * v - 1;
+    images.log_slopes.push_back(map.logit ? data::logit_transform(out) : 0);
+    if (!map.logit) data::to_network_range(map, out);
   }
   return images;
 }
@@ -73,19 +104,26 @@ Results evaluate(const LikelihoodOptions& o, const sde::ScoreModel& model, const
                  int64_t count, Device device) {
   const bool centered = model.sde->centered_data();
   const samplers::Quantization quantization{.low = centered ? -1.0 : 0.0};
+  const data::PixelMap map{.centered = centered, .logit = data::pixel_map(model.settings).logit};
   Progress progress;
   Results results;
   const auto seed = static_cast<uint64_t>(o.seed);
+  const auto class_of_image = class_of(o, model, set);
   for (int64_t first = 0; first < count; first += o.batch) {
     const int64_t n = std::min(o.batch, count - first);
     std::vector<int64_t> indices(static_cast<size_t>(n));
     std::iota(indices.begin(), indices.end(), first);
-    const samplers::Likelihood l = samplers::log_likelihood(
-        model.score(), *model.sde, images_of(set, first, n, seed, centered).to(device), indices,
-        solver_of(o));
-    for (const double logp : l.logp) {
-      results.bits.push_back(
-          samplers::bits_per_dim(logp, static_cast<int64_t>(set.shape().numel()), quantization));
+    std::vector<int64_t> classes;
+    if (class_of_image)
+      std::ranges::transform(indices, std::back_inserter(classes), class_of_image);
+    const Images images = images_of(set, first, n, seed, map);
+    const samplers::Likelihood l =
+        samplers::log_likelihood(class_of_image ? model.score(classes) : model.score(), *model.sde,
+                                 images.x.to(device), indices, solver_of(o));
+    for (size_t i = 0; i < l.logp.size(); ++i) {
+      results.bits.push_back(samplers::bits_per_dim(l.logp[i] + images.log_slopes[i],
+                                                    static_cast<int64_t>(set.shape().numel()),
+                                                    quantization));
     }
     for (const int64_t e : l.evaluations) {
       results.evaluations += static_cast<double>(e) / static_cast<double>(count);
@@ -110,6 +148,7 @@ void write_csv(const std::string& file, const std::vector<double>& bits) {
 }
 
 int run_likelihood(const LikelihoodOptions& o) {
+  if (!o.csv.empty()) check_output_file(o.csv);
   const Device device = o.common.apply();
   const sde::ScoreModel model = sde::load_score_model(o.model, device);
   samplers::check_flow(*model.sde, model.labelling.labels);
@@ -123,14 +162,19 @@ int run_likelihood(const LikelihoodOptions& o) {
   if (o.json) {
     std::printf("{\"bits_per_dim\": %.17g, \"standard_error\": %.17g, \"images\": %" PRId64
                 ", \"evaluations\": %.17g, \"offset\": %g, \"eps\": %g, \"tolerance\": %g, "
-                "\"divergence\": \"%s\", \"probes\": %d}\n",
+                "\"divergence\": \"%s\", \"probes\": %d, \"split\": \"%s\", \"class\": %s}\n",
                 s.mean, s.standard_error, count, r.evaluations, offset, o.eps, o.tolerance,
-                o.divergence.c_str(), o.probes);
+                o.divergence.c_str(), o.probes, o.split.c_str(),
+                o.classes.empty() ? "null" : ("\"" + o.classes + "\"").c_str());
     return 0;
   }
   std::printf("bits/dim      %.4f +- %.4f (standard error)\n", s.mean, s.standard_error);
   std::printf("images        %" PRId64 " of %" PRId64 " (%s split of %s)\n", count, set->size(),
               o.split.c_str(), set->name().c_str());
+  if (!o.classes.empty()) {
+    std::printf("classes       log p(x | y), y %s\n",
+                o.classes == "labels" ? "from the labels" : ("= " + o.classes).c_str());
+  }
   std::printf("evaluations   %.1f per image, each with %s\n", r.evaluations,
               o.divergence == "exact"
                   ? "one product per dimension"
@@ -155,6 +199,10 @@ Command add_likelihood(CLI::App& app) {
   app.add_option("--images", o->images, "How many, from the first on; 0: all")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 32))
       ->capture_default_str();
+  app.add_option("--class", o->classes,
+                 "Of a model that knows classes: log p(x | y) with y from the data's labels "
+                 "(labels), or one class for all images")
+      ->type_name("labels|CLASS");
   app.add_option("--divergence", o->divergence, "rademacher, gaussian (Hutchinson) or exact")
       ->check(CLI::IsMember({"rademacher", "gaussian", "exact"}))
       ->capture_default_str();

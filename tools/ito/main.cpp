@@ -1,7 +1,13 @@
 // The ito program: parses, dispatches, turns errors into one line and an exit code.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <iostream>
 #include <new>
 
 #include "engine/core/check.h"
@@ -14,6 +20,40 @@ namespace {
 int report(const ito::UserError& e) {
   std::fprintf(stderr, "error[E%d] %s\n", static_cast<int>(e.code()), e.what());
   return ito::exit_code_of(e.code());
+}
+
+/// A file that is opened where standard output or error is closed would get their text. Writing to
+/// what is put there fails, as it does to a closed one.
+void occupy_standard_streams() {
+  int descriptor = 0;
+  while (descriptor >= 0 && descriptor <= STDERR_FILENO) {
+    descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  }
+  if (descriptor >= 0) close(descriptor);
+}
+
+/// Refuses what the parser lets through: an option that is given an empty text, or nan.
+void check_values(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    const bool number = option->get_type_name().starts_with("FLOAT");
+    for (const std::string& value : option->results()) {
+      if (value.empty()) {
+        ito::fail(ito::ErrorCode::bad_value, option->get_name(), "\"\" is no value",
+                  "give one, or leave it out");
+      }
+      if (number && std::isnan(std::strtod(value.c_str(), nullptr))) {
+        ito::fail(ito::ErrorCode::bad_value, option->get_name(), "is " + value, "give a number");
+      }
+    }
+  }
+  for (const CLI::App* sub : app.get_subcommands()) check_values(*sub);
+}
+
+/// `code`, once standard output has taken everything.
+int finished(int code) {
+  if (std::cout.flush() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  ito::fail(ito::ErrorCode::write_failed, "standard output", "takes no more text",
+            "free space, or send it elsewhere");
 }
 
 int run(int argc, char** argv) {
@@ -36,6 +76,8 @@ int run(int argc, char** argv) {
        ito::tools::add_likelihood},
       {"eval", "Compare samples with a data set: FID, Frechet, Wasserstein, energy, memorisation",
        ito::tools::add_eval},
+      {"data", "Pack, check and describe data sets; choose noise scales for them",
+       ito::tools::add_data},
       {"report", "Curves, samples, speed and settings of runs as one HTML file",
        ito::tools::add_report},
       {"info", "Describe this program, a preset, or a trained network", ito::tools::add_info},
@@ -51,6 +93,7 @@ int run(int argc, char** argv) {
        ito::tools::add_completion},
       {"manual", "Print the help of every command as one page", ito::tools::add_manual},
   };
+  app.require_subcommand(0, 1);
   std::vector<std::pair<CLI::App*, ito::tools::Command>> commands;
   for (const Entry& e : kCommands) {
     CLI::App* sub = app.add_subcommand(e.name, e.doc);
@@ -59,22 +102,18 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& e) {
-    return app.exit(e);
+    return finished(app.exit(e));
   } catch (const CLI::CallForAllHelp& e) {
-    return app.exit(e);
+    return finished(app.exit(e));
   } catch (const CLI::CallForVersion& e) {
-    return app.exit(e);
+    return finished(app.exit(e));
   } catch (const CLI::ParseError& e) {
     ito::fail(ito::ErrorCode::bad_usage, "command line", e.what(), "see ito --help");
   }
+  check_values(app);
   for (const auto& [sub, command] : commands) {
     if (!sub->parsed()) continue;
-    const int code = command();
-    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-      ito::fail(ito::ErrorCode::write_failed, "standard output", "takes no more text",
-                "free space, or send it elsewhere");
-    }
-    return code;
+    return finished(command());
   }
   ito::fail(ito::ErrorCode::bad_usage, "command line", "names no subcommand", "see ito --help");
 }
@@ -84,6 +123,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   // Beyond a file size limit, writing shall fail and be reported instead of ending the process.
   std::signal(SIGXFSZ, SIG_IGN);
+  occupy_standard_streams();
   try {
     return run(argc, argv);
   } catch (const ito::UserError& e) {

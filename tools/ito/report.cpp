@@ -20,12 +20,13 @@ Command add_report(CLI::App& app) {
   app.add_option("--out", o->out, "HTML file to write; replaced if it exists")
       ->capture_default_str();
   return [o] {
+    check_output_file(o->out);
     std::vector<report::RunRecord> runs;
     for (const std::string& run : o->runs) runs.push_back(report::read_run(run));
     const std::string html = report::page_html(std::move(runs));
     write_file_atomically(o->out,
                           std::span(reinterpret_cast<const uint8_t*>(html.data()), html.size()));
-    std::printf("%s\n", o->out.c_str());
+    std::printf("%s\n", escaped(o->out).c_str());
     return 0;
   };
 }

@@ -5,6 +5,7 @@
 #include "engine/core/check.h"
 #include "engine/core/math_mode.h"
 #include "models/make.h"
+#include "sde/training/checkpoint.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
 #include "tools/run/train_run.h"
@@ -18,16 +19,28 @@ struct TrainOptions {
   double max_minutes = 0;
   int64_t max_steps = 0, max_images = 0, seed = -1;
   int batch = 0, micro_batch = -1, sample_every = -1, save_every = 0, keep = 0;
+  std::string on_nonfinite;
   bool print_config = false, dry_run = false;
   CommonOptions common;
 };
 
-Config config_of(const TrainOptions& o) {
-  if (o.sources.preset.empty() && o.sources.file.empty()) {
+bool resumes_from_path(const TrainOptions& o) { return o.resume != "auto" && o.resume != "never"; }
+
+/// The configuration of the checkpoint that a run goes on from.
+Settings settings_of_checkpoint(const TrainOptions& o) {
+  if (resumes_from_path(o)) return sde::checkpoint_settings(sde::find_checkpoint(o.resume));
+  const auto newest = o.out.empty() ? std::nullopt : sde::newest_checkpoint(o.out);
+  if (!newest) {
     fail(ErrorCode::bad_usage, "ito train", "neither --preset nor --config is given",
          "start with --preset demo");
   }
-  Config config = load_config(o.sources);
+  return sde::checkpoint_settings(*newest);
+}
+
+Config config_of(const TrainOptions& o) {
+  ConfigSources sources = o.sources;
+  if (sources.preset.empty() && sources.file.empty()) sources.base = settings_of_checkpoint(o);
+  Config config = load_config(sources);
   if (!o.data.empty()) config.data.path = o.data;
   sde::TrainConfig& train = config.train;
   if (o.batch > 0) train.batch = o.batch;
@@ -35,6 +48,7 @@ Config config_of(const TrainOptions& o) {
   if (o.sample_every >= 0) train.sample_every = o.sample_every;
   if (o.save_every > 0) train.save_every = o.save_every;
   if (o.keep > 0) train.keep = o.keep;
+  if (!o.on_nonfinite.empty()) train.on_nonfinite = o.on_nonfinite;
   if (o.max_images > 0) train.max_steps = (o.max_images + train.batch - 1) / train.batch;
   if (o.max_steps > 0) train.max_steps = o.max_steps;
   if (o.seed >= 0) config.train.seed = o.seed;
@@ -44,6 +58,7 @@ Config config_of(const TrainOptions& o) {
 }
 
 int run_train(const TrainOptions& o) {
+  install_interrupt_handlers();
   const Device device = o.common.apply();
   Config config = config_of(o);
   if (o.print_config) {
@@ -56,21 +71,20 @@ int run_train(const TrainOptions& o) {
     print_estimate(*network, config, 0);
     return 0;
   }
-  if (o.resume != "auto" && o.resume != "never") {
-    fail(ErrorCode::bad_value, "--resume", "is \"" + o.resume + "\"", "use auto or never");
-  }
   if (config.train.math == "fast") set_math_mode(MathMode::fast);
   if (o.out.empty()) {
     fail(ErrorCode::bad_usage, "--out", "is not given",
          "name the folder of the run, e.g. --out runs/first");
   }
-  install_interrupt_handlers();
-  const TrainEnd end =
-      run_training({.config = config,
-                    .out = o.out,
-                    .resume = o.resume == "auto" ? Resume::automatic : Resume::never,
-                    .device = device,
-                    .max_minutes = o.max_minutes});
+  const Resume resume = o.resume == "auto"    ? Resume::automatic
+                        : o.resume == "never" ? Resume::never
+                                              : Resume::from_path;
+  const TrainEnd end = run_training({.config = config,
+                                     .out = o.out,
+                                     .resume = resume,
+                                     .resume_from = o.resume,
+                                     .device = device,
+                                     .max_minutes = o.max_minutes});
   if (end != TrainEnd::interrupted) return 0;
   std::fprintf(stderr, "interrupted and saved; go on with the same command\n");
   return kExitPreempted;
@@ -82,12 +96,15 @@ Command add_train(CLI::App& app) {
   const auto o = std::make_shared<TrainOptions>();
   app.add_option("--preset", o->sources.preset,
                  "Configuration that comes with the program: demo, mnist, ve/cifar10_ncsnpp, ...; "
-                 "ito info lists them");
+                 "ito info lists them. A run that goes on needs neither this nor --config");
   app.add_option("--config", o->sources.file, "TOML file; overrides the preset");
   add_overrides(app, o->sources.overrides, "section.key=value");
   app.add_option("--data", o->data, "Folder or file of the data set (data.path)");
   app.add_option("--out", o->out, "Folder of the run");
-  app.add_option("--resume", o->resume, "auto: go on with the newest checkpoint in --out; never")
+  app.add_option(
+         "--resume", o->resume,
+         "auto: go on with the newest checkpoint in --out; never; or the folder of another run or "
+         "checkpoint, whose weights, averages, optimizer state and step the run begins with")
       ->capture_default_str();
   app.add_option("--max-steps", o->max_steps, "Steps to train for (train.max_steps)")
       ->check(CLI::Range(int64_t{1}, kMostSteps));
@@ -111,6 +128,10 @@ Command add_train(CLI::App& app) {
   app.add_option("--save-every", o->save_every, "Steps per checkpoint (train.save_every)")
       ->check(CLI::Range(1, 1 << 30));
   app.add_option("--keep", o->keep, "Checkpoints kept (train.keep)")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--on-nonfinite", o->on_nonfinite,
+                 "Where a loss or gradient is not finite: stop; skip, the step makes no update; "
+                 "rollback to the newest checkpoint, and on with other draws (train.on_nonfinite)")
+      ->check(CLI::IsMember({"stop", "skip", "rollback"}));
   app.add_option("--seed", o->seed, "Seed of everything random (train.seed)")
       ->check(CLI::Range(int64_t{0}, kMostSeed));
   app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop");

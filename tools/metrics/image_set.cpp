@@ -47,11 +47,9 @@ ImageSet images_of(const data::Dataset& set, int64_t count) {
   return images;
 }
 
-ImageSet images_of(const Tensor& samples, bool centered, std::string name) {
+ImageSet images_of(const Tensor& samples, data::PixelMap pixels, std::string name) {
   std::vector<float> values = samples.to_vector<float>();
-  if (centered) {
-    for (float& v : values) v = 0.5f * (v + 1);
-  }
+  data::from_network_range(pixels, values);
   return {.name = std::move(name),
           .shape = {static_cast<int>(samples.size(1)), static_cast<int>(samples.size(2)),
                     static_cast<int>(samples.size(3))},

@@ -9,6 +9,7 @@
 
 #include "engine/core/tensor.h"
 #include "tools/data/dataset.h"
+#include "tools/data/pixel_map.h"
 
 namespace ito::metrics {
 
@@ -33,9 +34,9 @@ struct ImageSet {
 /// reading throws.
 ImageSet images_of(const data::Dataset& set, int64_t count);
 
-/// Samples of a model, f32 [N, H, W, C] in [0, 1] or (centered) [-1, 1], as bytes: cut off below,
-/// as the reference implementation does before it evaluates.
-ImageSet images_of(const Tensor& samples, bool centered, std::string name);
+/// Samples of a model, f32 [N, H, W, C] in the network's range, as bytes: cut off below, as the
+/// reference implementation does before it evaluates.
+ImageSet images_of(const Tensor& samples, data::PixelMap pixels, std::string name);
 
 /// The array arr_0 or samples, uint8 [N, H, W, C], of a file of NumPy: the formats in which ADM and
 /// score_sde keep samples. Throws UserError: file_mismatch and what NpzFile throws.

@@ -7,6 +7,7 @@
 #include "kernels/gather/op.h"
 #include "models/classifier/log_likelihood.h"
 #include "samplers/controllable/guidance.h"
+#include "tools/config/config.h"
 #include "tools/run/pictures.h"
 
 namespace ito::tools {
@@ -90,6 +91,40 @@ int64_t ClassGuidance::agreements(const Tensor& x, const std::vector<int64_t>& s
     count += std::max_element(row, row + classifier_.classes) - row == wanted[n];
   }
   return count;
+}
+
+void check_classes(const std::vector<int64_t>& classes, const sde::ScoreModel& model) {
+  if (model.classes() == 0) {
+    fail(ErrorCode::bad_usage, "--class", "is given, but this model knows no classes",
+         "give a model trained with model.num_classes, or --classifier PATH where there is one");
+  }
+  for (const int64_t c : classes) {
+    if (c < model.classes()) continue;
+    fail(ErrorCode::bad_value, "--class", "names class " + std::to_string(c),
+         "the model has classes 0 to " + std::to_string(model.classes() - 1));
+  }
+}
+
+ClassConditions class_conditions(const ClassRequest& request, const sde::ScoreModel& model,
+                                 Device device) {
+  const std::vector<int64_t> classes = request.classes;
+  if (classes.empty()) return {};
+  if (request.classifier.empty()) {
+    check_classes(classes, model);
+    const double weight = request.guidance.value_or(0);
+    return {[=](const std::vector<int64_t>& samples) {
+      return model.score(in_turn(classes, samples), weight);
+    }};
+  }
+  Config config;
+  config.fields().apply_known(model.settings, model.file.string());
+  const auto guidance =
+      std::make_shared<ClassGuidance>(sde::load_classifier(request.classifier, device), config.sde,
+                                      model.sample_shape, classes, request.guidance.value_or(1));
+  const auto guided = [=](const std::vector<int64_t>& samples) {
+    return guidance->guided(model.score(), samples, device);
+  };
+  return {guided, guidance};
 }
 
 }  // namespace ito::tools

@@ -29,7 +29,7 @@ class ClassifierRun final : public RunLoop {
   sde::NetworkTrainer& trainer() override { return trainer_; }
 
   sde::StepReport train_step() override {
-    const Batch batch = batch_at(trainer_.steps_done());
+    const Batch batch = next_batch();
     return trainer_.step(batch.images, batch.classes);
   }
 

@@ -30,32 +30,6 @@ void check_levels(const SampleJob& job) {
   }
 }
 
-Drawn run_batch(const SampleJob& job, const std::vector<int64_t>& seeds,
-                const samplers::Observer& observer) {
-  check_levels(job);
-  const samplers::NoiseSource noise{.seed = job.seed};
-  const Tensor prior =
-      samplers::prior_sample(*job.sde, job.sample_shape, seeds, noise).to(job.device);
-  const auto mode =
-      job.reference ? samplers::SamplingMode::reference : samplers::SamplingMode::product;
-  const sde::ScoreFn score = job.score_of ? job.score_of(seeds) : job.score;
-  const samplers::SampleResult result =
-      samplers::sample(score, *job.sde, prior, seeds, job.sampling, mode, noise, observer);
-  return {result.x.to(kCpu), result.evaluations};
-}
-
-/// Data range to [0, 1].
-std::vector<float> unit_range(const Tensor& x, bool centered) {
-  std::vector<float> values = x.to_vector<float>();
-  if (centered) {
-    for (float& v : values) v = 0.5f * (v + 1);
-  }
-  return values;
-}
-
-/// Small images are magnified, so that a person sees something.
-int scale_for(int64_t size) { return static_cast<int>(std::max<int64_t>(1, 64 / size)); }
-
 data::ImageShape shape_of(const Tensor& images) {
   return {static_cast<int>(images.size(1)), static_cast<int>(images.size(2)),
           static_cast<int>(images.size(3))};
@@ -75,6 +49,20 @@ Tensor normalized(const Tensor& x) {
 
 }  // namespace
 
+Drawn draw_batch(const SampleJob& job, const std::vector<int64_t>& seeds,
+                 const samplers::Observer& observer) {
+  check_levels(job);
+  const samplers::NoiseSource noise{.seed = job.seed};
+  const Tensor prior =
+      samplers::prior_sample(*job.sde, job.sample_shape, seeds, noise).to(job.device);
+  const auto mode =
+      job.reference ? samplers::SamplingMode::reference : samplers::SamplingMode::product;
+  const sde::ScoreFn score = job.score_of ? job.score_of(seeds) : job.score;
+  const samplers::SampleResult result =
+      samplers::sample(score, *job.sde, prior, seeds, job.sampling, mode, noise, observer);
+  return {result.x.to(kCpu), result.evaluations, result.finished};
+}
+
 Drawn draw(const SampleJob& job, const std::vector<int64_t>& seeds,
            const std::function<samplers::Verdict(const samplers::StepView&, int64_t)>& observer) {
   const int64_t count = static_cast<int64_t>(seeds.size());
@@ -87,7 +75,7 @@ Drawn draw(const SampleJob& job, const std::vector<int64_t>& seeds,
     if (observer) {
       watch = [&](const samplers::StepView& view) { return observer(view, first); };
     }
-    const Drawn some = run_batch(job, part, watch);
+    const Drawn some = draw_batch(job, part, watch);
     std::memcpy(all.x.data<float>() + first * job.sample_shape.numel(), some.x.raw(),
                 some.x.bytes());
     all.evaluations = std::max(all.evaluations, some.evaluations);
@@ -102,17 +90,25 @@ std::vector<int64_t> in_turn(const std::vector<int64_t>& classes,
   return list;
 }
 
-data::Image picture_of(const Tensor& samples, bool centered) {
+std::vector<float> unit_range(const Tensor& samples, data::PixelMap pixels) {
+  std::vector<float> values = samples.to_vector<float>();
+  data::from_network_range(pixels, values);
+  return values;
+}
+
+int magnification(int64_t size) { return static_cast<int>(std::max<int64_t>(1, 64 / size)); }
+
+data::Image picture_of(const Tensor& samples, data::PixelMap pixels, int columns) {
   if (samples.size(1) == 1 && samples.size(3) == 2) {
     return data::scatter_plot(samples.span<float>(), {.size = 512});
   }
-  const std::vector<float> values = unit_range(samples, centered);
+  const std::vector<float> values = unit_range(samples, pixels);
   return data::make_grid(data::to_bytes(values, data::Rounding::nearest), shape_of(samples),
-                         {.scale = scale_for(samples.size(1))});
+                         {.columns = columns, .scale = magnification(samples.size(1))});
 }
 
-data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>& seeds,
-                               int columns) {
+data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>& seeds, int columns,
+                               const samplers::Observer& watch) {
   const auto steps = static_cast<int>(samplers::observed_steps(job.sampling));
   if (steps > 0) columns = std::min(columns, steps + 1);
   std::vector<Tensor> states;
@@ -123,18 +119,18 @@ data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>&
     const bool due = steps > 0 ? view.step == column * steps / (columns - 1)
                                : view.t <= job.sde->T() * (1 - double(column) / (columns - 1));
     if (due && column < columns - 1) states.push_back(view.x.clone());
-    return samplers::Verdict::go_on;
+    return watch ? watch(view) : samplers::Verdict::go_on;
   };
-  const Tensor last = run_batch(job, seeds, keep).x;
-  if (last.size(1) == 1 && last.size(3) == 2) return picture_of(last, job.sde->centered_data());
+  const Tensor last = draw_batch(job, seeds, keep).x;
+  if (last.size(1) == 1 && last.size(3) == 2) return picture_of(last, job.pixels);
   std::vector<uint8_t> bytes;
   const auto per_image = static_cast<size_t>(job.sample_shape.numel());
   std::vector<std::vector<uint8_t>> rows;
   for (const Tensor& x : states) {
-    rows.push_back(data::to_bytes(unit_range(normalized(x), true), data::Rounding::nearest));
+    rows.push_back(
+        data::to_bytes(unit_range(normalized(x), {.centered = true}), data::Rounding::nearest));
   }
-  rows.push_back(
-      data::to_bytes(unit_range(last, job.sde->centered_data()), data::Rounding::nearest));
+  rows.push_back(data::to_bytes(unit_range(last, job.pixels), data::Rounding::nearest));
   for (size_t n = 0; n < seeds.size(); ++n) {
     for (const auto& row : rows) {
       const auto at = row.begin() + static_cast<std::ptrdiff_t>(n * per_image);
@@ -143,7 +139,7 @@ data::Image trajectory_picture(const SampleJob& job, const std::vector<int64_t>&
   }
   return data::make_grid(
       bytes, shape_of(last),
-      {.columns = static_cast<int>(rows.size()), .scale = scale_for(last.size(1))});
+      {.columns = static_cast<int>(rows.size()), .scale = magnification(last.size(1))});
 }
 
 }  // namespace ito::tools

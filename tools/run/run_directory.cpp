@@ -4,10 +4,15 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <string_view>
+#include <vector>
 
 #include "engine/core/check.h"
 #include "engine/io/atomic_file.h"
@@ -31,6 +36,21 @@ void append(const fs::path& file, const std::string& line) {
   if (!(out << line << '\n') || !out.flush()) write_failed(file, "cannot be appended to");
 }
 
+std::string origin_text(const fs::path& origin) {
+  std::error_code error;
+  const fs::path whole = fs::weakly_canonical(origin, error);
+  return (error ? origin : whole).string() + "\n";
+}
+
+/// Names of checkpoints in the making, and of files of a run in the making.
+bool is_temporary(const std::string& name) {
+  if (name.starts_with(".tmp-step_")) return true;
+  constexpr std::string_view kFiles[] = {"config.toml",   "metrics.jsonl", "timing.jsonl",
+                                         "accuracy.json", "origin",        "LATEST"};
+  const std::string_view file = target_of_temporary(name);
+  return std::ranges::find(kFiles, file) != std::end(kFiles) || file.starts_with("step_");
+}
+
 }  // namespace
 
 RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
@@ -46,6 +66,18 @@ RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
     fail(ErrorCode::output_locked, path_.string(), "another process is writing this run",
          "wait for it to end, or give another --out");
   }
+  remove_temporaries();
+}
+
+void RunDirectory::remove_temporaries() const {
+  for (const fs::path& folder : {path_, samples(), path_ / "checkpoints"}) {
+    std::error_code error;
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (is_temporary(entry.path().filename().string())) found.push_back(entry.path());
+    }
+    for (const fs::path& path : found) fs::remove_all(path, error);
+  }
 }
 
 RunDirectory::~RunDirectory() {
@@ -54,6 +86,18 @@ RunDirectory::~RunDirectory() {
 
 void RunDirectory::write_config(const std::string& toml) const {
   write_text(path_ / "config.toml", toml);
+}
+
+void RunDirectory::write_origin(const fs::path& origin) const {
+  write_text(path_ / "origin", origin_text(origin));
+}
+
+bool RunDirectory::began_with(const fs::path& origin) const {
+  std::error_code error;
+  if (fs::equivalent(origin, path_, error)) return true;
+  std::ostringstream text;
+  text << std::ifstream(path_ / "origin", std::ios::binary).rdbuf();
+  return text.str() == origin_text(origin);
 }
 
 void RunDirectory::write_accuracy(const std::string& json) const {
@@ -69,7 +113,8 @@ void RunDirectory::rewind_metrics(int64_t losses_from, int64_t done) const {
       // A line cut off by a crash is dropped like a line of a later step.
       const auto at = json.is_object() ? json.find("step") : json.end();
       if (at == json.end() || !at->is_number_unsigned()) continue;
-      if (*at < (json.contains("eval_loss") ? done : losses_from)) kept += line + "\n";
+      const bool of_one_step = json.contains("eval_loss") || json.contains("nonfinite");
+      if (*at < (of_one_step ? done : losses_from)) kept += line + "\n";
     }
     if (in.is_open()) write_text(path_ / name, kept);
   }

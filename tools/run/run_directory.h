@@ -10,7 +10,8 @@ namespace ito::tools {
 /// Holds the lock while it lives.
 class RunDirectory {
  public:
-  /// Creates the folder if need be and locks it. Throws UserError (write_failed, output_locked).
+  /// Creates the folder if need be, locks it, and removes what a killed writer left half-written.
+  /// Throws UserError (write_failed, output_locked).
   explicit RunDirectory(std::filesystem::path path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -20,6 +21,10 @@ class RunDirectory {
   std::filesystem::path samples() const { return path_ / "samples"; }
 
   void write_config(const std::string& toml) const;
+  /// Notes the run or checkpoint of another folder that this run begins with, in the file origin.
+  void write_origin(const std::filesystem::path& origin) const;
+  /// Whether it is that one, or `origin` is this folder itself.
+  bool began_with(const std::filesystem::path& origin) const;
   /// accuracy.json, the newest report of a classifier.
   void write_accuracy(const std::string& json) const;
   /// Drops what steps at or after `done` wrote, as if the run had been stopped there, and lines of
@@ -33,6 +38,8 @@ class RunDirectory {
   void append_environment(const std::string& json_line) const;
 
  private:
+  void remove_temporaries() const;
+
   std::filesystem::path path_;
   int lock_ = -1;
 };

@@ -1,21 +1,56 @@
 #include "tools/run/run_loop.h"
 
-#include <chrono>
+#include <algorithm>
 #include <cinttypes>
+#include <cmath>
 #include <numeric>
 
+#include "engine/core/check.h"
+#include "models/load.h"
 #include "models/make.h"
 #include "sde/training/checkpoint.h"
+#include "tools/data/pixel_map.h"
 #include "tools/run/environment.h"
 #include "tools/run/interrupt.h"
 
 namespace ito::tools {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+namespace fs = std::filesystem;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+constexpr int64_t kMostRollbacks = 10;  // to one checkpoint
+
+/// The keys of the configuration that say what a network is.
+Fields fields_of(nn::NetworkConfig& network) {
+  Fields f;
+  network.model.fields(f);
+  network.image.fields(f);
+  return f;
+}
+
+/// Refuses a checkpoint whose network is described otherwise, even if all tensors would fit.
+void expect_same_network(const fs::path& checkpoint, const Config& config) {
+  nn::NetworkConfig found =
+      nn::network_config(sde::checkpoint_settings(checkpoint), checkpoint.string());
+  nn::NetworkConfig wanted{config.model, config.image()};
+  const Settings theirs = fields_of(found).values(), ours = fields_of(wanted).values();
+  for (const auto& [key, value] : ours) {
+    if (key == "model.dropout" || theirs.at(key) == value) continue;  // dropout is of the training
+    fail(ErrorCode::file_mismatch, checkpoint.string(),
+         key + " is " + to_string(theirs.at(key)) + " there and " + to_string(value) + " here",
+         "resume with the configuration of that run: leave out --preset and --config");
+  }
+}
+
+/// `"name": value` of a line of metrics; %.17g is the value itself, so that equal runs write equal
+/// lines.
+std::string member(const char* name, double value) {
+  return text_of(", \"%s\": %.17g", name, value);
+}
+
+/// The beginning of a line about something that is not finite.
+std::string nonfinite_line(int64_t step, const std::string& tensor) {
+  return "{\"step\": " + std::to_string(step) + ", \"nonfinite\": \"" + tensor + "\"";
 }
 
 }  // namespace
@@ -23,11 +58,9 @@ double seconds_since(Clock::time_point start) {
 RunLoop::RunLoop(TrainJob job)
     : job_(std::move(job)),
       dataset_(data::open_dataset(job_.config.data, data::Split::train)),
-      sde_((resolve(), sde::make_sde(job_.config.sde))),
-      batches_(dataset_, job_.config.train.batch, seed(),
-               {.random_flip = job_.config.data.random_flip,
-                .uniform_dequantization = job_.config.data.uniform_dequantization,
-                .centered = job_.config.data.centered}) {}
+      sde_((resolve(), sde::make_sde(job_.config.sde))) {
+  open_batches(seed());  // refuses what does not fit before anything is written
+}
 
 void RunLoop::resolve() {
   Config& c = job_.config;
@@ -62,16 +95,34 @@ std::unique_ptr<nn::Network> RunLoop::make_network() const {
   return made;
 }
 
-RunLoop::Batch RunLoop::batch_at(int64_t step) const {
-  const data::ImageShape s = dataset_->shape();
-  Tensor images = Tensor::empty({batches_.batch(), s.height, s.width, s.channels}, DType::f32);
-  std::vector<int64_t> classes(static_cast<size_t>(batches_.batch()));
-  batches_.batch_at(step, images.span<float>(), classes, {});
-  return {images.to(job_.device), std::move(classes)};
+void RunLoop::open_batches(uint64_t seed) {
+  batches_ = std::make_shared<data::BatchSource>(dataset_, config().train.batch, seed,
+                                                 data::batch_options(config().data));
 }
 
-RunLoop::Batch RunLoop::batch_of(const data::Dataset& set,
-                                 const std::vector<int64_t>& indices) const {
+/// Batches from the trainer's next step on, drawn as its rollbacks say.
+void RunLoop::open_loader() {
+  if (loader_) seconds_waited_ += loader_->seconds_waited();
+  loader_.reset();
+  open_batches(trainer().stream().seed);
+  loader_.emplace(
+      [source = batches_](int64_t step) {
+        const data::ImageShape s = source->dataset().shape();
+        Batch batch{Tensor::empty({source->batch(), s.height, s.width, s.channels}, DType::f32),
+                    std::vector<int64_t>(static_cast<size_t>(source->batch()))};
+        source->batch_at(step, batch.images.span<float>(), batch.classes, {});
+        return batch;
+      },
+      trainer().steps_done(), config().train.max_steps);
+}
+
+Batch RunLoop::next_batch() {
+  Batch batch = loader_->at(trainer().steps_done());
+  batch.images = batch.images.to(job_.device);
+  return batch;
+}
+
+Batch RunLoop::batch_of(const data::Dataset& set, const std::vector<int64_t>& indices) const {
   const data::ImageShape s = set.shape();
   Batch batch{Tensor::empty({std::ssize(indices), s.height, s.width, s.channels}, DType::f32), {}};
   const std::span<float> pixels = batch.images.span<float>();
@@ -79,97 +130,172 @@ RunLoop::Batch RunLoop::batch_of(const data::Dataset& set,
     set.read(indices[i], pixels.subspan(i * s.numel(), s.numel()));
     batch.classes.push_back(set.label(indices[i]));
   }
-  if (config().data.centered && set.has_bytes()) {
-    for (float& x : pixels) x = 2 * x - 1;
-  }
+  if (set.has_bytes()) data::to_network_range(data::pixel_map(config().data), pixels);
   batch.images = batch.images.to(job_.device);
   return batch;
 }
 
 TrainEnd RunLoop::run() {
   start();
-  const int64_t last = config().train.max_steps;
-  const Clock::time_point began = Clock::now();
-  const int64_t first = trainer().steps_done();
-  TrainEnd end = TrainEnd::finished;
-  while (trainer().steps_done() < last) {
-    const int64_t step = trainer().steps_done();
-    const sde::StepReport report = train_step();
-    report_step(step, report, seconds_since(began), first);
-    const int64_t done = trainer().steps_done();
-    evaluate(done);
-    if (shows_results() && done % config().train.sample_every == 0 && done < last) show_results();
+  std::optional<TrainEnd> end;
+  while (!end) {
+    try {
+      end = train();
+    } catch (const sde::NonfiniteError& e) {
+      if (config().train.on_nonfinite != "rollback") throw;
+      roll_back(e);
+    }
+  }
+  if (shows_results() && *end != TrainEnd::interrupted) {
+    show_results();
     if (interrupted()) end = TrainEnd::interrupted;
-    if (job_.max_minutes > 0 && seconds_since(began) > 60 * job_.max_minutes)
-      end = TrainEnd::time_is_up;
-    if (end != TrainEnd::finished) break;
-    if (done % config().train.save_every == 0 && done < last) save();
+  }
+  progress_.line(peak_memory_text(job_.device));
+  return *end;
+}
+
+/// Takes steps until the end, and saves.
+TrainEnd RunLoop::train() {
+  TrainEnd end = TrainEnd::finished;
+  while (end == TrainEnd::finished && trainer().steps_done() < config().train.max_steps) {
+    end = interrupted() ? TrainEnd::interrupted : take_step();
   }
   save();
-  if (shows_results() && end != TrainEnd::interrupted) show_results();
-  progress_.line(peak_memory_text(job_.device));
   return end;
 }
 
+TrainEnd RunLoop::take_step() {
+  const sde::TrainConfig& c = config().train;
+  const int64_t step = trainer().steps_done();
+  const sde::StepReport report = train_step();
+  report_step(step, report);
+  const int64_t done = step + 1;
+  evaluate(done);
+  if (schedule_->due(done) && done < c.max_steps) show_results();
+  if (interrupted()) return TrainEnd::interrupted;
+  if (job_.max_minutes > 0 && seconds_trained() > 60 * job_.max_minutes)
+    return TrainEnd::time_is_up;
+  if (done % c.save_every == 0 && done < c.max_steps) save();
+  return TrainEnd::finished;
+}
+
+/// Reads the checkpoint that a run of another folder left, if this one is to begin with it.
+std::optional<fs::path> RunLoop::load_origin() {
+  if (job_.resume != Resume::from_path) return std::nullopt;
+  const fs::path origin = sde::find_checkpoint(job_.resume_from);
+  expect_same_network(origin, config());
+  sde::load_checkpoint(origin, trainer());
+  return origin;
+}
+
 void RunLoop::start() {
+  const std::optional<fs::path> origin = load_origin();  // before anything is written
   directory_.emplace(job_.out);
-  const auto checkpoint = sde::newest_checkpoint(job_.out);
-  if (checkpoint && job_.resume == Resume::never) {
+  const auto own = sde::newest_checkpoint(job_.out);
+  if (own && job_.resume == Resume::never) {
     fail(ErrorCode::output_exists, job_.out.string(), "holds a run already",
          "give another --out, or --resume auto to go on with it");
   }
-  if (checkpoint) {
-    sde::load_checkpoint(*checkpoint, trainer());
+  if (own && origin && !directory_->began_with(job_.resume_from)) {
+    fail(ErrorCode::output_exists, job_.out.string(),
+         "holds a run already, which did not begin with " + job_.resume_from.string(),
+         "give another --out, or --resume auto to go on with it");
+  }
+  if (own) {
+    sde::load_checkpoint(*own, trainer());
     saved_step_ = trainer().steps_done();
+  } else if (origin) {
+    directory_->write_origin(job_.resume_from);
   }
   directory_->write_config(to_toml(job_.config));
-  directory_->append_environment(environment_json(job_.device, job_.config, trainer().steps_done()));
   open_held_out();
+  rewind_metrics();
   const int64_t done = trainer().steps_done();
-  // Steps since the last regular line are in the loss window: the line that the end of a run
-  // wrote for them gives way to the one that an unbroken run writes.
-  const bool goes_on = done < config().train.max_steps;
-  directory_->rewind_metrics(goes_on ? done - trainer().loss_window().count : done, done);
-  events_.emplace(job_.out / "events", done);
-  progress_.line((checkpoint ? "resuming " : "training ") + job_.out.string() + " at step " +
+  progress_.line((own || origin ? "resuming " : "training ") + job_.out.string() + " at step " +
                  std::to_string(done) + ": " +
                  std::to_string(nn::count_parameters(trainer().network(), nn::Training::trained)) +
                  " parameters, " + std::to_string(dataset_->size()) + " samples of " +
                  dataset_->name());
-  if (done == 0 && shows_results()) show_results();
+  // It takes 0.3 s of measuring, for which nobody should wait before the first line.
+  directory_->append_environment(environment_json(job_.device, job_.config, done));
+  open_loader();
+  schedule_.emplace(config().train.sample_every, config().train.early_grids
+                                                     ? early_cost()
+                                                     : std::numeric_limits<double>::infinity());
+  const bool to_do = schedule_->due(done) && done < config().train.max_steps;
+  if (to_do && (done == 0 || !results_shown())) show_results();
+  if (config().train.on_nonfinite == "rollback" && !own) save();
+  began_ = Clock::now();
 }
 
-void RunLoop::report_step(int64_t step, const sde::StepReport& report, double seconds,
-                          int64_t first) {
-  const double loss = trainer().loss_window().mean();
+/// Metrics and events as they were after the trainer's last step.
+void RunLoop::rewind_metrics() {
+  const int64_t done = trainer().steps_done();
+  const sde::LossWindow& window = trainer().loss_window();
+  // Steps since the last regular line are in the loss window: the line that the end of a run
+  // wrote for them gives way to the one that an unbroken run writes.
+  const bool goes_on = done < config().train.max_steps;
+  directory_->rewind_metrics(goes_on ? done - window.count - window.skipped : done, done);
+  events_.emplace(job_.out / "events", done);
+}
+
+/// Goes back to the newest checkpoint, and on with other draws.
+void RunLoop::roll_back(const sde::NonfiniteError& error) {
+  const int64_t rollbacks = trainer().progress().rollbacks + 1;
+  const auto checkpoint = sde::newest_checkpoint(job_.out);
+  if (!checkpoint || rollbacks_since_save_ == kMostRollbacks) throw error;
+  ++rollbacks_since_save_;
+  sde::load_checkpoint(*checkpoint, trainer());
+  sde::TrainingProgress progress = trainer().progress();
+  progress.rollbacks = rollbacks;
+  trainer().set_progress(progress);
+  saved_step_ = progress.steps;
+  rewind_metrics();
+  open_loader();
+  progress_.line(error.fact() + ": back to step " + std::to_string(progress.steps) +
+                 ", and on with other draws");
+  directory_->append_metrics(nonfinite_line(progress.steps, error.tensor()) +
+                             text_of(", \"failed_step\": %" PRId64 ", \"rollbacks\": %" PRId64 "}",
+                                     error.step(), rollbacks));
+}
+
+void RunLoop::report_step(int64_t step, const sde::StepReport& report) {
+  if (!report.nonfinite.empty()) report_skipped(step, report);
+  const sde::LossWindow& window = trainer().loss_window();
   const int64_t done = step + 1, last = config().train.max_steps, batch = config().train.batch;
-  const double rate = static_cast<double>(done - first) / seconds;
+  const double seconds = seconds_trained();
+  const double rate = static_cast<double>(++steps_taken_) / seconds;
   const double images_per_second = rate * static_cast<double>(batch);
-  // %.17g: the value itself, so that equal runs write equal lines.
-  std::string shown, written;
-  for (const auto& [name, value] : figures()) {
-    shown += text_of("  %s %.4g", name, value);
-    written += text_of(", \"%s\": %.17g", name, value);
-  }
-  progress_.show(text_of("step %" PRId64 "/%" PRId64 "  loss %.5g%s  %.0f img/s  ETA %s", done,
-                         last, loss, shown.c_str(), images_per_second,
+  const double wait = (seconds_waited_ + loader_->seconds_waited()) / seconds;
+  std::vector<std::pair<std::string, double>> scalars;
+  if (window.count > 0) scalars.emplace_back("loss", window.mean());
+  for (const auto& [name, value] : figures()) scalars.emplace_back(name, value);
+  std::string shown;
+  for (const auto& [name, value] : scalars) shown += text_of("  %s %.5g", name.c_str(), value);
+  progress_.show(text_of("step %" PRId64 "/%" PRId64 "%s  %.0f img/s  wait %.1f %%  ETA %s", done,
+                         last, shown.c_str(), images_per_second, 100 * wait,
                          duration_text(static_cast<double>(last - done) / rate).c_str()));
   const bool regular = done % config().train.log_every == 0;
   if (!regular && done != last) return;
-  directory_->append_metrics(
-      text_of("{\"step\": %" PRId64 ", \"loss\": %.17g%s, \"grad_norm\": %.17g, \"lr\": %.17g, "
-              "\"images\": %" PRId64 "}",
-              step, loss, written.c_str(), report.grad_norm, report.lr, done * batch));
-  std::vector<std::pair<std::string, double>> scalars{{"loss", loss},
-                                                      {"grad_norm", report.grad_norm},
-                                                      {"lr", report.lr},
-                                                      {"images_per_second", images_per_second}};
-  for (const auto& [name, value] : figures()) scalars.emplace_back(name, value);
+  if (report.nonfinite.empty()) scalars.emplace_back("grad_norm", report.grad_norm);
+  scalars.emplace_back("lr", report.lr);
+  std::string line = text_of("{\"step\": %" PRId64, step);
+  for (const auto& [name, value] : scalars) line += member(name.c_str(), value);
+  directory_->append_metrics(line + text_of(", \"images\": %" PRId64 "}", done * batch));
+  scalars.emplace_back("images_per_second", images_per_second);
   events_->scalars(step, scalars);
-  directory_->append_timing(text_of("{\"step\": %" PRId64
-                                    ", \"seconds\": %.3f, \"images_per_second\": %.2f}",
-                                    step, seconds, images_per_second));
+  directory_->append_timing(text_of("{\"step\": %" PRId64 ", \"seconds\": %.3f, "
+                                    "\"images_per_second\": %.2f, \"wait\": %.5f}",
+                                    step, seconds, images_per_second, wait));
   if (regular) trainer().loss_window() = {};
+}
+
+void RunLoop::report_skipped(int64_t step, const sde::StepReport& report) {
+  const int64_t skipped = trainer().progress().skipped;
+  progress_.line(report.nonfinite + " is not finite at step " + std::to_string(step) +
+                 ": no update (" + std::to_string(skipped) + " such steps until now)");
+  directory_->append_metrics(nonfinite_line(step, report.nonfinite) +
+                             text_of(", \"skipped\": %" PRId64 "}", skipped));
 }
 
 void RunLoop::open_held_out() {
@@ -197,6 +323,10 @@ void RunLoop::evaluate(int64_t done) {
              static_cast<double>(indices.size());
   }
   const double mean = total / static_cast<double>(count);
+  if (!std::isfinite(mean)) {  // JSON has no such number
+    progress_.line("the held-out loss is not finite at step " + std::to_string(done - 1));
+    return;
+  }
   directory_->append_metrics(
       text_of("{\"step\": %" PRId64 ", \"eval_loss\": %.17g}", done - 1, mean));
   events_->scalars(done - 1, {{"eval_loss", mean}});
@@ -206,6 +336,7 @@ void RunLoop::save() {
   if (saved_step_ == trainer().steps_done()) return;
   sde::save_checkpoint(job_.out, trainer(), job_.config.settings(), config().train.keep);
   saved_step_ = trainer().steps_done();
+  rollbacks_since_save_ = 0;
 }
 
 }  // namespace ito::tools

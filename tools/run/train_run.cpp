@@ -3,22 +3,31 @@
 #include <cinttypes>
 #include <cstdio>
 #include <numeric>
+#include <optional>
 
+#include "engine/core/check.h"
 #include "sde/training/score_network.h"
 #include "sde/training/trainer.h"
+#include "tools/data/pixel_map.h"
 #include "tools/data/png.h"
 #include "tools/run/classifier_run.h"
+#include "tools/run/grid_schedule.h"
+#include "tools/run/interrupt.h"
 #include "tools/run/pictures.h"
 #include "tools/run/run_loop.h"
 
 namespace ito::tools {
 namespace {
 
+namespace fs = std::filesystem;
+
 std::string step_name(int64_t step) {
   char name[40];
   std::snprintf(name, sizeof name, "step_%08" PRId64 ".png", step);
   return name;
 }
+
+constexpr double kColdShare = 0.05;  // of the starting weights in an average that is not warm
 
 /// Trains a score model and shows samples of it.
 class ScoreRun final : public RunLoop {
@@ -32,7 +41,7 @@ class ScoreRun final : public RunLoop {
   sde::NetworkTrainer& trainer() override { return trainer_; }
 
   sde::StepReport train_step() override {
-    const Batch batch = batch_at(trainer_.steps_done());
+    const Batch batch = next_batch();
     return trainer_.network().classes() > 0 ? trainer_.step(batch.images, batch.classes)
                                             : trainer_.step(batch.images);
   }
@@ -44,14 +53,27 @@ class ScoreRun final : public RunLoop {
     };
   }
 
-  /// Sixteen samples of the averaged weights, of the classes in turn; always the same seeds.
-  void show_results() override {
-    std::vector<int64_t> seeds(dataset().kind() == data::Kind::points ? 2000 : 16);
-    std::iota(seeds.begin(), seeds.end(), 0);
-    const std::shared_ptr<const nn::Network> network = trainer_.ema_network().clone();
+  /// Sixteen samples, or a cloud of points; always the same.
+  std::vector<int64_t> seeds() const {
+    std::vector<int64_t> list(dataset().kind() == data::Kind::points ? 2000 : 16);
+    std::iota(list.begin(), list.end(), 0);
+    return list;
+  }
+
+  fs::path picture_file() const { return directory().samples() / step_name(trainer_.steps_done()); }
+  bool results_shown() const override { return fs::exists(picture_file()); }
+
+  double early_cost() const override {
+    const int networks = config().optim.ema_warmup ? 1 : 2;  // at most: see show_results
+    return networks * grid_cost(config().sampling, std::ssize(seeds()), config().train.batch);
+  }
+
+  /// Samples of the classes in turn; nothing if it was interrupted, or they are not finite.
+  std::optional<data::Image> picture_of_samples(const nn::Network& trained) const {
+    const std::shared_ptr<const nn::Network> network = trained.clone();
     std::vector<int64_t> classes(static_cast<size_t>(network->classes()));
     std::iota(classes.begin(), classes.end(), 0);
-    if (!classes.empty()) classes = in_turn(classes, seeds);
+    if (!classes.empty()) classes = in_turn(classes, seeds());
     const auto labels =
         config().objective.continuous ? sde::Labels::continuous : sde::Labels::discrete;
     const data::ImageShape s = dataset().shape();
@@ -63,11 +85,39 @@ class ScoreRun final : public RunLoop {
         .sample_shape = {s.height, s.width, s.channels},
         .sampling = config().sampling,
         .seed = seed(),
-        .batch = static_cast<int64_t>(seeds.size()),
-        .device = device()};
-    const data::Image picture = picture_of(draw(job, seeds).x, sde()->centered_data());
-    data::write_png(directory().samples() / step_name(trainer_.steps_done()), picture);
-    events().picture(trainer_.steps_done(), "samples", picture);
+        .device = device(),
+        .pixels = data::pixel_map(config().data)};
+    const auto watch = [](const samplers::StepView&) {
+      return interrupted() ? samplers::Verdict::stop : samplers::Verdict::go_on;
+    };
+    try {
+      const Drawn drawn = draw_batch(job, seeds(), watch);
+      if (!drawn.finished) return std::nullopt;
+      return picture_of(drawn.x, job.pixels);
+    } catch (const UserError& e) {
+      if (e.code() != ErrorCode::not_finite) throw;
+      return std::nullopt;  // whether the training itself is in order is for the trainer to say
+    }
+  }
+
+  /// Samples of the averaged weights; while these still hold a good part of the starting weights,
+  /// samples of the weights themselves to the left.
+  void show_results() override {
+    const int64_t updates = trainer_.progress().updates();
+    std::optional<data::Image> picture = picture_of_samples(trainer_.ema_network());
+    if (picture && updates > 0 && config().optim.starting_share(updates) > kColdShare) {
+      const std::optional<data::Image> raw = picture_of_samples(trainer_.network());
+      picture = raw ? std::optional(side_by_side(*raw, *picture)) : std::nullopt;
+    }
+    const int64_t step = trainer_.steps_done();
+    if (!picture) {
+      if (!interrupted()) {
+        progress().line("no picture of step " + std::to_string(step) + ": samples not finite");
+      }
+      return;
+    }
+    data::write_png(picture_file(), *picture);
+    events().picture(step, "samples", *picture);
   }
 
   sde::Trainer trainer_;

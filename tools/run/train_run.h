@@ -8,12 +8,16 @@
 
 namespace ito::tools {
 
-enum class Resume : uint8_t { automatic, never };
+/// automatic: go on with the newest checkpoint in the run's folder, if there is one. never: there
+/// must be none. from_path: begin with a checkpoint of another folder, its weights, averages,
+/// optimizer state and step; once begun, go on as with automatic.
+enum class Resume : uint8_t { automatic, never, from_path };
 
 struct TrainJob {
   Config config;
   std::filesystem::path out;
   Resume resume = Resume::automatic;
+  std::filesystem::path resume_from = {};  ///< folder of a run or checkpoint, for from_path
   Device device = kCpu;
   double max_minutes = 0;  ///< stop, save and report after this time; 0: no limit
 };
