@@ -18,8 +18,8 @@ Arena::Arena(nn::Network& network) {
   for (const nn::Parameter& p : trained_parameters(network)) {
     const DType dtype = p.value->dtype();
     if (entries_.empty()) dtype_ = dtype;
-    ITO_CHECK(dtype == dtype_ && (dtype == DType::f32 || dtype == DType::f64), DTypeError,
-              "an optimizer needs parameters of one dtype, f32 or f64", kv(p.name, dtype));
+    ITO_CHECK(dtype == dtype_ && is_floating(dtype), DTypeError,
+              "an arena needs parameters of one floating dtype", kv(p.name, dtype));
     device_ = p.value->device();
     entries_.push_back({p.name, p.value->shape(), size_});
     size_ += (p.value->numel() + kAlign - 1) / kAlign * kAlign;

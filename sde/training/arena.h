@@ -11,7 +11,8 @@
 namespace ito::sde {
 
 /// Layout of a network's trained parameters in a flat array; each starts at a multiple of 16
-/// elements, and the gaps stay zero. f32, or f64 for a network of f64 parameters.
+/// elements, and the gaps stay zero. of the dtype of the parameters:
+/// f32, f64, or bf16 for the copy that mixed precision runs on.
 class Arena {
  public:
   /// Throws DTypeError if the parameters are of several dtypes or of another one.

@@ -71,6 +71,7 @@ NetworkTrainer::NetworkTrainer(std::unique_ptr<nn::Network> network, const Optim
   arena_.bind(*ema_network_, ema_);
   arena_.bind(*network_, weights_);
   arena_.track(*network_, gradients_);
+  if (train_.precision == "bf16") copy_.emplace(*network_);
 }
 
 Tensor NetworkTrainer::rows(const Tensor& images, int64_t first, int64_t count) {
@@ -113,6 +114,7 @@ void NetworkTrainer::over_micro_batches(int64_t batch,
 double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const LossesFn& losses,
                                             std::string& nonfinite) {
   const NoiseStream draws = stream();
+  if (copy_) copy_->load(weights_);
   Tensors parts;  // read when all work is queued: a device is waited for once per step
   over_micro_batches(batch, [&](int64_t first, int64_t count) {
     const nn::ForwardOptions options{.dropout = nn::ForwardOptions::Dropout::on,
@@ -123,6 +125,7 @@ double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const 
     const Tensor loss =
         ops::sum(losses(first, count, options)) * (1.0 / static_cast<double>(batch));
     backward(loss);
+    if (copy_) copy_->drain(gradients_);
     parts.push_back(loss.detach());
   });
   const NoGradScope off;

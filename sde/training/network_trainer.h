@@ -3,13 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/core/check.h"
 #include "engine/random/noise.h"
 #include "models/network.h"
 #include "sde/sde.h"
-#include "sde/training/arena.h"
+#include "sde/training/bf16_copy.h"
 #include "sde/training/config.h"
 
 namespace ito::sde {
@@ -112,7 +113,8 @@ class NetworkTrainer {
     return {static_cast<uint64_t>(train_.seed), step};
   }
   const nn::Network& averaged() const { return *ema_network_; }
-  const nn::Network& trained() const { return *network_; }
+  /// What passes of the training run on.
+  const nn::Network& trained() const { return copy_ ? copy_->network() : *network_; }
 
  private:
   void over_micro_batches(int64_t batch, const std::function<void(int64_t, int64_t)>& run) const;
@@ -126,6 +128,7 @@ class NetworkTrainer {
   TrainConfig train_;
   Arena arena_;
   Tensor weights_, gradients_, m_, v_, ema_;
+  std::optional<Bf16Copy> copy_;  // of weights_, for train.precision = "bf16"
   TrainingProgress progress_;
 };
 

@@ -67,6 +67,13 @@ Trainer::Trainer(std::unique_ptr<nn::Network> network, std::shared_ptr<const Sde
     fail(ErrorCode::bad_combination, "objective.kind", "is cd, but the network has no energy",
          "set model.energy = true");
   }
+  // Second derivatives and chains of an energy lose too much in eight bits.
+  const bool derivatives = objective_.matches_scores() || objective_.kind == "cd" ||
+                           dynamic_cast<const nn::EnergyNetwork*>(&trained()) != nullptr;
+  if (derivatives && train.precision == "bf16") {
+    fail(ErrorCode::bad_combination, "train.precision",
+         "is bf16 with an objective or a network of derivatives", "set train.precision = \"fp32\"");
+  }
   if (!objective_.continuous) discrete_level(*sde_, 0, levels_);  // refuses SDEs without levels
   if (objective_.sigma > 0) time_of_sigma(*sde_, objective_.sigma);
   if (objective_.kind == "vlb" || objective_.kind == "iddpm") {

@@ -121,4 +121,15 @@ bad 203 train.label_dropout --set train.label_dropout=1.5
 refused 204 classifier/ "$ito" sample ve --classifier classifier --class 3
 refused 204 vp/ "$ito" sample vp --classifier vp --class 3
 refused 204 classifier/ "$ito" likelihood classifier
+# bf16: the same bytes with any number of threads and after a resume, other ones than in fp32.
+low=("${tiny[@]}" --precision bf16 --set train.sample_every=0 --set train.early_grids=false)
+quiet low2 "$ito" train "${low[@]}" --max-steps 8 --threads 2 --out low2
+quiet low1 "$ito" train "${low[@]}" --max-steps 4 --threads 1 --out low1
+quiet low1 "$ito" train "${low[@]}" --max-steps 8 --threads 1 --out low1
+same_run low1 low2
+"$ito" sample low1 --seeds 0-3 --precision bf16 >low.out 2>low.log
+"$ito" sample low1 --seeds 0-3 --precision bf16 --batch 3 --threads 1 >again.out 2>low.log
+cmp low.out again.out || die "bf16 samples depend on batch or threads"
+"$ito" sample low1 --seeds 0-3 >full.out 2>low.log
+! cmp -s low.out full.out || die "--precision changes nothing"
 echo "all methods sampled"

@@ -43,6 +43,7 @@ struct SampleOptions {
   int64_t seed = 0, batch = 64;
   int steps = 0, columns = 0, frames = 40;
   double tolerance = 0;
+  std::string precision = "fp32";
   std::optional<double> snr;
   bool reference = false, show = false, json = false, overwrite = false;
   CommonOptions common;
@@ -112,6 +113,7 @@ std::string record_of(const SampleOptions& o, const SampleJob& job, const sde::S
   record["shape"] = {job.sample_shape[0], job.sample_shape[1], job.sample_shape[2]};
   record["seed"] = o.seed;
   record["math"] = o.common.math;
+  record["precision"] = o.precision;
   record["device"] = job.device.kind == DeviceKind::cpu ? "cpu" : "gpu";
   record["reference"] = o.reference;
   record["batch"] = depends_on_batch(o, job.sampling) ? Json(o.batch) : Json();
@@ -352,6 +354,7 @@ int run_sample(const SampleOptions& o) {
   const std::vector<int64_t> seeds = parse_ranges(o.seeds, "--seeds");
   const ClassRequest request = o.classes.request();
   const sde::ScoreModel model = sde::load_score_model(o.model, device);
+  if (o.precision == "bf16") nn::convert(*model.network, DType::bf16);
   const ClassConditions classes = class_conditions(request, model, device);
   const SampleJob job = job_of(o, model, classes, device);
   check_outputs(o, model.sample_shape, std::ssize(seeds));
@@ -386,6 +389,9 @@ void add_sampler_options(CLI::App& app, SampleOptions& o) {
   app.add_option("--tolerance", o.tolerance,
                  "Error of a step of ode and adaptive (sampling.rtol and atol)")
       ->check(CLI::Range(1e-12, 1.0));
+  app.add_option("--precision", o.precision, "fp32; bf16: the network in bf16, all else in fp32")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
   add_overrides(app, o.overrides, "sampling.key=value");
   app.add_flag("--reference", o.reference, "Sample exactly as the published code does");
 }

@@ -19,7 +19,7 @@ struct TrainOptions {
   double max_minutes = 0;
   int64_t max_steps = 0, max_images = 0, seed = -1;
   int batch = 0, micro_batch = -1, sample_every = -1, save_every = 0, keep = 0;
-  std::string on_nonfinite;
+  std::string on_nonfinite, precision;
   bool print_config = false, dry_run = false;
   CommonOptions common;
 };
@@ -51,6 +51,7 @@ Config config_of(const TrainOptions& o) {
   if (!o.on_nonfinite.empty()) train.on_nonfinite = o.on_nonfinite;
   if (o.max_images > 0) train.max_steps = (o.max_images + train.batch - 1) / train.batch;
   if (o.max_steps > 0) train.max_steps = o.max_steps;
+  if (!o.precision.empty()) train.precision = o.precision;
   if (o.seed >= 0) config.train.seed = o.seed;
   if (math_mode() == MathMode::fast) config.train.math = "fast";
   config.validate();
@@ -132,6 +133,10 @@ Command add_train(CLI::App& app) {
                  "Where a loss or gradient is not finite: stop; skip, the step makes no update; "
                  "rollback to the newest checkpoint, and on with other draws (train.on_nonfinite)")
       ->check(CLI::IsMember({"stop", "skip", "rollback"}));
+  app.add_option("--precision", o->precision,
+                 "fp32; bf16: passes in bf16, weights and everything of the optimizer in fp32 "
+                 "(train.precision)")
+      ->check(CLI::IsMember({"fp32", "bf16"}));
   app.add_option("--seed", o->seed, "Seed of everything random (train.seed)")
       ->check(CLI::Range(int64_t{0}, kMostSeed));
   app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop");

@@ -34,21 +34,27 @@ Estimate::Estimate(const nn::Network& network, const Config& config)
   nn::move_to(*network_, kMeta);
   parameters_ = nn::count_parameters(*network_, nn::Training::trained) +
                 nn::count_parameters(*network_, nn::Training::frozen);
-  one_ = footprint(1);
+  one_ = footprint(*network_, 1);
+  if (config.train.precision != "bf16") return;
+  copy_ = network_->clone();
+  nn::convert(*copy_, DType::bf16);
 }
 
-nn::Footprint Estimate::footprint(int64_t images) const {
-  return nn::footprint(*network_, image_, images, activations_);
+nn::Footprint Estimate::footprint(const nn::Network& network, int64_t images) const {
+  return nn::footprint(network, image_, images, activations_);
 }
 
 int64_t Estimate::training_bytes(int64_t images) const {
   constexpr int64_t kArrays = 5;
-  return kArrays * 4 * parameters_ + footprint(images).training_bytes;
+  const int64_t bytes = kArrays * 4 * parameters_;
+  if (!copy_) return bytes + footprint(*network_, images).training_bytes;
+  return bytes + 2 * 2 * parameters_ + footprint(*copy_, images).training_bytes;
 }
 
 int64_t Estimate::sampling_bytes(int64_t images) const {
   const int64_t state = 4 * images * image_.image_size * image_.image_size * image_.channels;
-  return 4 * parameters_ + 3 * state + footprint(images).sampling_bytes;  // x, mean, score
+  return 4 * parameters_ + 3 * state +
+         footprint(*network_, images).sampling_bytes;  // x, mean, score
 }
 
 int64_t Estimate::most_training(int64_t memory) const {

@@ -17,7 +17,8 @@ class Estimate {
 
   int64_t parameters() const { return parameters_; }
   double flops() const { return one_.flops; }  ///< forward pass of one image
-  /// Weights, gradients, both moments and the average of the weights; a pass over `images`.
+  /// Weights, gradients, both moments and the average of the weights; a pass over `images`, in
+  /// bf16 if train.precision says so, which takes a copy of weights and gradients in bf16.
   int64_t training_bytes(int64_t images) const;
   int64_t sampling_bytes(int64_t images) const;  ///< weights, state and a pass without tape
   /// The most images that fit into `memory` bytes; 0 if one is too many.
@@ -27,9 +28,10 @@ class Estimate {
   double training_speed(double rate) const;
 
  private:
-  nn::Footprint footprint(int64_t images) const;
+  nn::Footprint footprint(const nn::Network& network, int64_t images) const;
 
   std::unique_ptr<nn::Network> network_;  // without numbers
+  std::unique_ptr<nn::Network> copy_;     // in bf16, or null
   nn::ImageConfig image_;
   Activations activations_;
   int64_t parameters_ = 0;
