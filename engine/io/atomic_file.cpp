@@ -79,6 +79,13 @@ void sync_folder_of(const std::filesystem::path& path) {
 }  // namespace
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
+  // A rename would put a file in the place of a device or a pipe.
+  std::error_code error;
+  const auto status = std::filesystem::symlink_status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+      !std::filesystem::is_symlink(status) && !std::filesystem::is_directory(status)) {
+    fail(ErrorCode::write_failed, path.string(), "is a device or a pipe", "name a file");
+  }
   Temporary file(path);
   file.write(bytes);
   file.commit();

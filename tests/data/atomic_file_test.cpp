@@ -67,6 +67,13 @@ TEST_F(AtomicFile, MissingFolderIsNamed) {
   EXPECT_TRUE(names().empty());
 }
 
+TEST_F(AtomicFile, NeverReplacesAPipe) {
+  const std::filesystem::path pipe = file("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(write_file_atomically(pipe, Bytes{1}), UserError);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+}
+
 TEST_F(AtomicFile, KnowsItsTemporaries) {
   EXPECT_EQ(target_of_temporary("a.json.tmp-17-0"), "a.json");
   EXPECT_EQ(target_of_temporary("a.tmp-1-2.tmp-17-0"), "a.tmp-1-2");

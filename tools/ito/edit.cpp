@@ -1,6 +1,7 @@
 // ito edit: pictures changed by a trained model.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -149,13 +150,21 @@ class Editor {
   samplers::SamplingConfig sampling_;
 };
 
+/// A number, or one that is no share if the text is something else.
+double share_of(const std::string& text) {
+  double value = -1;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && stop == end ? value : -1;
+}
+
 /// "box:top,left,height,width" in shares of the picture, "random:share known", or a picture whose
 /// light pixels are known. [1, H, W, 1].
 Tensor mask_of(const EditOptions& o, const Editor& editor, const Tensor& image) {
   const size_t colon = o.mask.find(':');
   std::vector<double> numbers;
   std::istringstream text(colon == std::string::npos ? "" : o.mask.substr(colon + 1));
-  for (std::string part; std::getline(text, part, ',');) numbers.push_back(std::atof(part.c_str()));
+  for (std::string part; std::getline(text, part, ',');) numbers.push_back(share_of(part));
   const auto refuse = [&] {
     fail(ErrorCode::bad_value, "--mask", "is \"" + o.mask + "\"",
          "write box:top,left,height,width with shares of the picture, random:0.5, or a PNG");
@@ -216,13 +225,14 @@ Outcome deblur(const EditOptions& o, const Editor& e) {
   e.need_linear_pixels();
   constexpr double kThreshold = 1e-2;  // singular values that a picture of 8 bits can tell from 0
   const Tensor image = e.read(o.inputs[0], e.height(), e.width(), o.samples);
-  return e.solve(samplers::blur(samplers::gaussian_taps(o.sigma), kThreshold, image), image);
+  const std::vector<double> taps = samplers::gaussian_taps(o.sigma);
+  if (2 * std::ssize(taps) > std::min(e.height(), e.width()) + 1) {
+    fail(ErrorCode::bad_value, "--sigma", "is wider than the picture", "use a smaller one");
+  }
+  return e.solve(samplers::blur(taps, kThreshold, image), image);
 }
 
 Outcome interpolate(const EditOptions& o, const Editor& e) {
-  if (o.inputs.size() != 2) {
-    fail(ErrorCode::bad_usage, "ito edit interpolate", "needs two pictures", "give --input twice");
-  }
   std::vector<Tensor> codes;
   Outcome outcome;
   for (const std::string& file : o.inputs) {
@@ -247,7 +257,7 @@ Outcome encode(const EditOptions& o, const Editor& e) {
   const samplers::SampleResult code =
       samplers::encode(e.model().score(), *e.model().sde, x, e.flow());
   const Tensor back = samplers::decode(e.model().score(), *e.model().sde, code.x, e.flow()).x;
-  write_safetensors(o.out, {{"code", code.x}}, {{"model", e.model().file.string()}});
+  write_safetensors(o.out, {{"code", code.x}}, {{"model", escaped(e.model().file.string())}});
   return {code.evaluations, largest_difference(back, x)};
 }
 
@@ -281,6 +291,16 @@ constexpr Kind kKinds[] = {
     {"encode", "Write the code of a picture to a .safetensors file", encode, Kind::kFlow},
     {"decode", "Draw the picture of a code", decode, Kind::kFlow},
 };
+
+void check_usage(const Kind& kind, const EditOptions& o) {
+  const size_t needed = kind.run == interpolate ? 2 : 1;
+  if (o.inputs.size() != needed) {
+    fail(ErrorCode::bad_usage, std::string("ito edit ") + kind.name,
+         needed == 2 ? "needs two pictures" : "takes one input",
+         needed == 2 ? "give --input twice" : "give --input once");
+  }
+  check_output_file(o.out);
+}
 
 void add_options(CLI::App& app, const Kind& kind, EditOptions& o) {
   app.add_option("model", o.model, "Run folder, checkpoint folder, or .safetensors file")
@@ -369,6 +389,7 @@ Command add_edit(CLI::App& app) {
     for (size_t i = 0; i < kinds.size(); ++i) {
       if (!kinds[i].first->parsed()) continue;
       const EditOptions& o = *kinds[i].second;
+      check_usage(kKinds[i], o);
       const auto start = std::chrono::steady_clock::now();
       const Outcome outcome = kKinds[i].run(o, Editor(o));
       const double seconds =

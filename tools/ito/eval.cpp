@@ -202,6 +202,10 @@ metrics::EvaluationRequest request_of(const EvalOptions& o, const Target& target
   if (!o.statistics.empty()) request.statistics = metrics::read_reference(o.statistics);
   add_reference(o, target, config, request);
   request.metrics = o.metrics.empty() ? default_metrics(request) : o.metrics;
+  if (request.reference && request.reference->size() < 2) {
+    fail(ErrorCode::bad_combination, escaped(request.reference->name),
+         "is one image, and one cannot be compared with", "use more, see --reference-images");
+  }
   if (request.metrics.empty() && !o.target.empty()) {
     fail(ErrorCode::bad_usage, "ito eval", "there is nothing to compare " + o.target + " with",
          "give --data, or --inception");
@@ -297,14 +301,14 @@ void print_record(const EvalOptions& o, const Json& record) {
     return;
   }
   const Json& c = record["conditions"];
-  std::printf("%s\n", record["target"].get<std::string>().c_str());
+  std::printf("%s\n", escaped(record["target"].get<std::string>()).c_str());
   std::printf("  %-30s %" PRId64 "\n", "images", c["images"].get<int64_t>());
   for (const auto& [name, value] : record["metrics"].items()) {
     std::printf("  %-30s %.6g\n", name.c_str(), value.get<double>());
   }
   if (c.contains("reference")) {
     std::printf("  %-30s %s, %" PRId64 " images\n", "reference",
-                c["reference"]["name"].get<std::string>().c_str(),
+                escaped(c["reference"]["name"].get<std::string>()).c_str(),
                 c["reference"]["images"].get<int64_t>());
   }
   if (c.contains("inception")) {
@@ -336,7 +340,7 @@ void print_best(const EvalOptions& o, const std::vector<Json>& records) {
   if (o.json) {
     std::printf("%s\n", Json{{"best", target}, {"by", by}, {"value", value(*best)}}.dump().c_str());
   } else {
-    std::printf("best by %s: %s (%.6g)\n", by.c_str(), target.c_str(), value(*best));
+    std::printf("best by %s: %s (%.6g)\n", by.c_str(), escaped(target).c_str(), value(*best));
   }
 }
 
@@ -396,7 +400,7 @@ void print_sweep(const std::vector<Json>& records) {
   std::vector<std::vector<std::string>> rows{{"sampler"}};
   for (const auto& [name, value] : records[0]["metrics"].items()) rows[0].push_back(name);
   for (const Json& record : records) {
-    rows.push_back({record["target"].get<std::string>()});
+    rows.push_back({escaped(record["target"].get<std::string>())});
     for (const auto& [name, value] : record["metrics"].items()) {
       char number[32];
       std::snprintf(number, sizeof number, "%.6g", value.get<double>());

@@ -55,7 +55,7 @@ int run_info(const InfoOptions& o) {
   }
   if (!o.model.empty()) {
     const sde::TrainedNetwork model = sde::load_trained_network(o.model);
-    std::printf("%s\n", model.file.string().c_str());
+    std::printf("%s\n", escaped(model.file.string()).c_str());
     for (const auto& [key, value] : model.settings)
       std::printf("%s = %s\n", key.c_str(), to_string(value).c_str());
     Config config;

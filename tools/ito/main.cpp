@@ -101,11 +101,7 @@ int run(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& e) {
-    return finished(app.exit(e));
-  } catch (const CLI::CallForAllHelp& e) {
-    return finished(app.exit(e));
-  } catch (const CLI::CallForVersion& e) {
+  } catch (const CLI::Success& e) {  // --help and --version
     return finished(app.exit(e));
   } catch (const CLI::ParseError& e) {
     ito::fail(ito::ErrorCode::bad_usage, "command line", e.what(), "see ito --help");

@@ -143,7 +143,7 @@ void check_outputs(const SampleOptions& o, const Shape& sample, int64_t count) {
   for (const std::string& file : {o.grid, o.trajectory, o.animation, o.npz, o.raw}) {
     if (file.empty()) continue;
     check_output_file(file);
-    const fs::path whole = fs::weakly_canonical(file, error);
+    const fs::path whole = fs::absolute(file, error).lexically_normal();
     if (std::ranges::find(files, whole) != files.end()) {
       fail(ErrorCode::bad_combination, file, "is the name of two outputs", "give each its own");
     }

@@ -56,6 +56,11 @@ int run_gallery(const ToyOptions& o) {
   const std::filesystem::path out(o.out);
   std::error_code error;
   std::filesystem::create_directories(out, error);
+  if (!std::filesystem::is_directory(out, error)) {
+    fail(ErrorCode::write_failed, o.out, "is no folder and cannot be made one",
+         "name a folder that you may write to");
+  }
+  check_output_file((out / "pitfall_mixing.png").string());
   const auto seed = static_cast<uint64_t>(o.seed);
   // Sampling and the density take about as long as two seconds of training, the pitfalls ten.
   const double runs = static_cast<double>(sets.size() * objectives.size());

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "engine/core/allocator.h"
+#include "engine/core/check.h"
 
 namespace ito::tools {
 
@@ -20,16 +21,16 @@ void Progress::show(const std::string& text) {
   if (last_ != Clock::time_point{} && now - last_ < pause) return;
   last_ = now;
   if (terminal_) {
-    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    std::fprintf(stderr, "\r\033[K%s", escaped(text).c_str());
     open_line_ = true;
   } else {
-    std::fprintf(stderr, "%s\n", text.c_str());
+    std::fprintf(stderr, "%s\n", escaped(text).c_str());
   }
   std::fflush(stderr);
 }
 
 void Progress::line(const std::string& text) {
-  std::fprintf(stderr, "%s%s\n", open_line_ ? "\r\033[K" : "", text.c_str());
+  std::fprintf(stderr, "%s%s\n", open_line_ ? "\r\033[K" : "", escaped(text).c_str());
   open_line_ = false;
   std::fflush(stderr);
 }
