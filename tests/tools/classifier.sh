@@ -35,16 +35,6 @@ grep -q '"sigma": 49.9*' ve/accuracy.json || grep -q '"sigma": 50,' ve/accuracy.
 grep -q 'objective.kind = "classifier"' info.log || die "ito info does not say what it is"
 grep -q '^head.linear .*\[1,10\]' info.log || die "ito info shows no head"
 
-# refused NUMBER SUBJECT COMMAND...: one line that begins so, and no folder "new".
-refused() {
-  local number=$1 subject=$2 code=0
-  shift 2
-  "$@" >out.log 2>err.log || code=$?
-  [ $code = "${number:0:1}" ] || die "exit code $code: $* ($(cat err.log))"
-  [ "$(wc -l <err.log)" = 1 ] || die "not one line: $* ($(cat err.log))"
-  [[ $(cat err.log) == "error[E$number] $subject"*"; fix: "* ]] || die "$*: $(cat err.log)"
-  [ ! -e new ] || die "something was written: $*"
-}
 bad() { refused "$1" "$2" "$ito" train "${tiny[@]}" --max-steps 2 --out new "${@:3}"; }
 refused 204 whole/checkpoints/step_00000011/ema.safetensors "$ito" sample whole --grid grid.png
 grep -q 'is a classifier of 10 classes' err.log || die "it is not said what a classifier is"

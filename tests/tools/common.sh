@@ -38,6 +38,18 @@ quiet() {
   "$@" >"$log" 2>&1 || { cat "$log"; die "$*"; }
 }
 
+# refused NUMBER SUBJECT COMMAND...: one line on standard error that begins so, the exit code that
+# goes with it, and no file or folder "new".
+refused() {
+  local number=$1 subject=$2 code=0
+  shift 2
+  "$@" >out.log 2>err.log || code=$?
+  [ $code = "${number:0:1}" ] || die "exit code $code: $* ($(cat err.log))"
+  [ "$(wc -l <err.log)" = 1 ] || die "not one line: $* ($(cat err.log))"
+  [[ $(cat err.log) == "error[E$number] $subject"*"; fix: "* ]] || die "$*: $(cat err.log)"
+  [ ! -e new ] || die "something was written: $*"
+}
+
 # png_size FILE: "width x height" from the header, after a check of the signature.
 png_size() {
   local head

@@ -38,16 +38,6 @@ for picture in inpaint:152x152 same:80x80 decoded:80x80 between:224x152 sharp:15
     die "$picture is $(png_size ${picture%:*}.png)"
 done
 
-refused() {  # number, subject, command
-  local number=$1 subject=$2 code=0
-  shift 2
-  rm -rf new
-  "$@" >out.log 2>err.log || code=$?
-  [ $code = "${number:0:1}" ] || die "exit code $code: $* ($(cat err.log))"
-  [ "$(wc -l <err.log)" = 1 ] || die "not one line: $* ($(cat err.log))"
-  [[ $(cat err.log) == "error[E$number] $subject"*"; fix: "* ]] || die "$*: $(cat err.log)"
-  [ ! -e new ] || die "something was written: $*"
-}
 bad() { refused "$1" "$2" "$ito" edit "${@:3}" --out new; }
 bad 203 --mask inpaint run --input $a --mask box:0.5,0.5,0.6,0.1
 bad 203 --mask inpaint run --input $a --mask box:0.5

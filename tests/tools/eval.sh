@@ -85,16 +85,6 @@ for layout in edm score_sde; do
   [ "$(head -c 2 $layout.npz)" = PK ] || die "$layout.npz is no zip archive"
 done
 
-# refused NUMBER SUBJECT COMMAND...: one line that begins so, and no file "new".
-refused() {
-  local number=$1 subject=$2 code=0
-  shift 2
-  "$@" >out.log 2>err.log || code=$?
-  [ $code = "${number:0:1}" ] || die "exit code $code: $* ($(cat err.log))"
-  [ "$(wc -l <err.log)" = 1 ] || die "not one line: $* ($(cat err.log))"
-  [[ $(cat err.log) == "error[E$number] $subject"*"; fix: "* ]] || die "$*: $(cat err.log)"
-  [ ! -e new ] || die "something was written: $*"
-}
 bad() { refused "$1" "$2" "$ito" eval "${@:3}"; }
 head -c 300 edm.npz >cut.npz
 echo text >text.npz

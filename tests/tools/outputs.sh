@@ -13,16 +13,6 @@ quiet classifier "$ito" train --preset classifier/demo --set train.batch=8 --set
   --set train.sample_every=0 --max-steps 4 --out classifier
 
 sample() { "$ito" sample "$@" --threads 1 2>sample.log || { cat sample.log; die "sample $*"; } >&2; }
-refused() {  # number, subject, command
-  local number=$1 subject=$2 code=0
-  shift 2
-  rm -rf new
-  "$@" >out.log 2>err.log || code=$?
-  [ $code = "${number:0:1}" ] || die "exit code $code: $* ($(cat err.log))"
-  [ "$(wc -l <err.log)" = 1 ] || die "not one line: $* ($(cat err.log))"
-  [[ $(cat err.log) == "error[E$number] $subject"*"; fix: "* ]] || die "$*: $(cat err.log)"
-  [ ! -e new ] || die "something was written: $*"
-}
 same_folder() {
   [ "$(ls "$1")" = "$(ls "$2")" ] || die "$1 and $2 hold other files: $(ls "$1") and $(ls "$2")"
   local file

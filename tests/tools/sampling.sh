@@ -90,15 +90,6 @@ printed=$(sed -n 's/.*"bits_per_dim": \([0-9.]*\),.*/\1/p' a.json)
 bits --divergence gaussian --probes 2 >text || die "gaussian probes"
 grep -q '^bits/dim  *[0-9.]* +- [0-9.]* (standard error)$' text || die "$(cat text)"
 
-# refused NUMBER SUBJECT COMMAND...: one line that begins so.
-refused() {
-  local number=$1 subject=$2 code=0
-  shift 2
-  "$@" >out.log 2>err.log || code=$?
-  [ $code = "${number:0:1}" ] || die "exit code $code: $* ($(cat err.log))"
-  [ "$(wc -l <err.log)" = 1 ] || die "not one line: $* ($(cat err.log))"
-  [[ $(cat err.log) == "error[E$number] $subject"*"; fix: "* ]] || die "$*: $(cat err.log)"
-}
 refused 203 sampling.method "$ito" sample vp --method od
 refused 203 sampling.solver "$ito" sample vp --method ode --set sampling.solver=rk5
 refused 204 sampling.method "$ito" sample vp --method edm --reference
