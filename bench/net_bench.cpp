@@ -9,7 +9,7 @@
 //   peak          {"bytes": b}, the highest use of memory for tensors so far
 //
 //   net_bench make PRESET FILE [key=value...]   writes a network with random weights
-//   net_bench serve WEIGHTS INPUTS [--math fast] [--threads N]
+//   net_bench serve WEIGHTS INPUTS [--math exact|fast] [--precision fp32|bf16] [--threads N]
 // INPUTS holds x [N, H, W, C] (images), labels [N], t [N] and z (noise, like x).
 #include <chrono>
 #include <cstdio>
@@ -54,11 +54,14 @@ int make(const std::string& preset, const std::string& file, std::vector<std::st
 
 class Server {
  public:
-  Server(const std::string& weights, const std::string& inputs)
+  Server(const std::string& weights, const std::string& inputs, const std::string& precision)
       : trained_(sde::load_trained_network(weights)),
         inputs_(read_safetensors(inputs)),
         sde_(sde::make_sde(trained_.sde)) {
     config_.fields().apply_known(trained_.settings, weights);
+    config_.train.precision = precision;
+    trainee_ = trained_.network->clone();
+    if (precision == "bf16") nn::convert(*trained_.network, DType::bf16);
   }
 
   Json answer(const std::string& command, int64_t images, const std::string& file) {
@@ -83,7 +86,7 @@ class Server {
     if (!trainer_) {
       sde::TrainConfig train = config_.train;
       train.batch = static_cast<int>(images);
-      trainer_.emplace(trained_.network->clone(), sde_, config_.objective, config_.optim, train,
+      trainer_.emplace(std::move(trainee_), sde_, config_.objective, config_.optim, train,
                        config_.sde.num_scales);
       batch_ = images;
     }
@@ -97,6 +100,7 @@ class Server {
   }
 
   sde::TrainedNetwork trained_;
+  std::unique_ptr<nn::Network> trainee_;  // in f32, until training begins
   SafetensorsFile inputs_;
   std::shared_ptr<const sde::Sde> sde_;
   tools::Config config_;
@@ -105,11 +109,13 @@ class Server {
 };
 
 int serve(const std::vector<std::string>& args) {
+  std::string precision = "fp32";
   for (size_t i = 3; i + 1 < args.size(); i += 2) {
     if (args[i] == "--math" && args[i + 1] == "fast") set_math_mode(MathMode::fast);
+    if (args[i] == "--precision") precision = args[i + 1];
     if (args[i] == "--threads") set_num_threads(std::stoi(args[i + 1]));
   }
-  Server server(args[1], args[2]);
+  Server server(args[1], args[2], precision);
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
     std::string command, file;

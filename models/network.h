@@ -52,4 +52,9 @@ void convert(Network& network, DType dtype);
 /// Rebinds every parameter to a copy on a device.
 void move_to(Network& network, Device device);
 
+/// Storage::keep_derived() for every parameter, and for what convert() and move_to() make of it:
+/// convolutions keep their weights in the order that their kernels read, at the price of the memory
+/// for it. For networks that only compute; training changes the weights at every step.
+void keep_packed_weights(Network& network);
+
 }  // namespace ito::nn

@@ -1,8 +1,20 @@
 #include "engine/core/storage.h"
 
+#include <map>
+#include <mutex>
+
 #include "engine/core/allocator.h"
 
 namespace ito {
+
+/// What kernels derived from one version of the bytes.
+struct Storage::DerivedValues {
+  std::mutex mutex;
+  uint32_t version = 0;
+  std::map<std::vector<int64_t>, Derived> by_key;
+};
+
+Storage::Storage() = default;
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
   auto storage = std::shared_ptr<Storage>(new Storage);
@@ -22,6 +34,21 @@ std::shared_ptr<Storage> Storage::borrow(void* data, size_t bytes, Device device
   storage->device_ = device;
   storage->owner_ = std::move(owner);
   return storage;
+}
+
+void Storage::keep_derived() {
+  if (!derived_) derived_ = std::make_unique<DerivedValues>();
+}
+
+Storage::Derived Storage::derived(const std::vector<int64_t>& key,
+                                  const std::function<Derived()>& make) {
+  if (!derived_) return make();
+  DerivedValues& d = *derived_;
+  const std::lock_guard lock(d.mutex);
+  if (d.version != version_) d.by_key.clear();
+  d.version = version_;
+  const auto found = d.by_key.find(key);
+  return found != d.by_key.end() ? found->second : d.by_key.emplace(key, make()).first->second;
 }
 
 Storage::~Storage() {

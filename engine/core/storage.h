@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "engine/core/device.h"
 
@@ -30,8 +32,19 @@ class Storage {
   uint32_t version() const { return version_; }
   void bump_version() { ++version_; }
 
+  /// From now on kernels may keep what they derive from the bytes. The caller promises that these
+  /// change only where the version does: in ops and Tensor's own functions, not through raw
+  /// pointers.
+  void keep_derived();
+  bool keeps_derived() const { return derived_ != nullptr; }
+  /// make(), kept under `key` until the version changes or the storage goes; make() alone without
+  /// keep_derived(). Thread-safe; others wait while make() runs.
+  using Derived = std::shared_ptr<const void>;
+  Derived derived(const std::vector<int64_t>& key, const std::function<Derived()>& make);
+
  private:
-  Storage() = default;
+  struct DerivedValues;
+  Storage();
 
   void* data_ = nullptr;
   size_t bytes_ = 0;
@@ -40,6 +53,7 @@ class Storage {
   bool owned_ = false;
   std::shared_ptr<Allocator> pool_;  // that the bytes came from; null: the device's allocator
   std::shared_ptr<void> owner_;
+  std::unique_ptr<DerivedValues> derived_;  // null: nothing is kept
 };
 
 }  // namespace ito

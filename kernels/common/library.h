@@ -46,7 +46,7 @@ struct LibraryState {
 /// `version` as both vendors count it: 10000 major + 100 minor + patch.
 LibraryState state_of(const SharedLibrary& library, int version);
 
-/// Which kernel serves a call, and why; `ito doctor` prints the list.
+/// Which kernel serves a call, and why; a run folder lists them.
 struct KernelChoice {
   std::string call;    ///< op and sizes, or an op for all its calls
   std::string kernel;  ///< "cuBLASLt", "cuDNN" or "own"

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 
+#include "engine/core/math_mode.h"
 #include "engine/core/parallel.h"
 #include "kernels/common/gemm.h"
 #include "kernels/common/scratch_slots.h"
+#include "kernels/conv2d/cpu_algorithm.h"
+#include "kernels/conv2d/winograd.h"
 
 namespace ito {
 namespace {
@@ -187,7 +190,39 @@ bool by_library(Launch& launch, ConvDirection direction, const Conv2dParams& p,
   }
 }
 
+template <class T>
+void direct(Launch& launch, ConvDirection direction, const Conv2dParams& p,
+            const Conv2dArrays<T>& t) {
+  if (by_library(launch, direction, p, t)) return;
+  switch (direction) {
+    case ConvDirection::forward:
+      return forward_portable(launch, p, t);
+    case ConvDirection::dx:
+      return dx_portable(launch, p, t);
+    case ConvDirection::dw:
+      return dw_portable(launch, p, t);
+  }
+}
+
 }  // namespace
+
+template <class T>
+std::shared_ptr<const void> packed_weights(Launch& launch, const Conv2dArrays<T>& t,
+                                           std::vector<int64_t> key, size_t bytes,
+                                           const std::function<void(void*)>& pack) {
+  if (t.weights_owner == nullptr || !t.weights_owner->keeps_derived()) {
+    void* memory = launch.scratch<std::byte>(static_cast<int64_t>(bytes));
+    pack(memory);
+    return {std::shared_ptr<void>(), memory};
+  }
+  key.push_back(reinterpret_cast<const std::byte*>(t.w) -
+                static_cast<const std::byte*>(t.weights_owner->data()));
+  return t.weights_owner->derived(key, [&]() -> Storage::Derived {
+    const std::shared_ptr<Storage> kept = Storage::allocate(bytes, kCpu);
+    pack(kept->data());
+    return {kept, kept->data()};
+  });
+}
 
 int64_t images_per_sum(const Conv2dParams& p) {
   constexpr int64_t kSums = 16, kPixels = 512;
@@ -197,22 +232,25 @@ int64_t images_per_sum(const Conv2dParams& p) {
 }
 
 template <class T>
-void conv2d_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
-  if (!by_library(launch, ConvDirection::forward, p, t)) forward_portable(launch, p, t);
-}
-template <class T>
-void conv2d_dx_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
-  if (!by_library(launch, ConvDirection::dx, p, t)) dx_portable(launch, p, t);
-}
-template <class T>
-void conv2d_dw_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
-  if (!by_library(launch, ConvDirection::dw, p, t)) dw_portable(launch, p, t);
+void conv2d_cpu(Launch& launch, ConvDirection direction, const Conv2dParams& p,
+                const Conv2dArrays<T>& t) {
+  if constexpr (!std::is_same_v<T, double>) {
+    if (math_mode() == MathMode::fast && winograd_fits(p)) {
+      const auto run = [&](ConvAlgorithm algorithm) {
+        if (algorithm == ConvAlgorithm::direct) return direct(launch, direction, p, t);
+        conv2d_winograd(launch, direction, p, t);
+      };
+      return run(fastest_algorithm(direction, p, dtype_of<T>(), run));
+    }
+  }
+  direct(launch, direction, p, t);
 }
 
-#define ITO_CONV2D(T)                                                                \
-  template void conv2d_cpu(Launch&, const Conv2dParams&, const Conv2dArrays<T>&);    \
-  template void conv2d_dx_cpu(Launch&, const Conv2dParams&, const Conv2dArrays<T>&); \
-  template void conv2d_dw_cpu(Launch&, const Conv2dParams&, const Conv2dArrays<T>&);
+#define ITO_CONV2D(T)                                                                            \
+  template void conv2d_cpu(Launch&, ConvDirection, const Conv2dParams&, const Conv2dArrays<T>&); \
+  template std::shared_ptr<const void> packed_weights(Launch&, const Conv2dArrays<T>&,           \
+                                                      std::vector<int64_t>, size_t,              \
+                                                      const std::function<void(void*)>&);
 ITO_CONV2D(float)
 ITO_CONV2D(double)
 ITO_CONV2D(BFloat16)

@@ -1,8 +1,12 @@
 // CPU kernels of conv2d, conv2d_dx and conv2d_dw.
 //
-// f32 and bf16 go to oneDNN where it has a kernel for the machine and the shape; f64 and the rest
-// to the portable path: small tiles of columns (im2col) times our own matrix product.
+// Directly, f32 and bf16 go to oneDNN where it has a kernel for the machine and the shape; f64 and
+// the rest to the portable path: small tiles of columns (im2col) times our own matrix product.
 #pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
 
 #include "engine/autograd/op_info.h"
 #include "kernels/conv2d/params.h"
@@ -14,15 +18,23 @@ namespace ito {
 template <class T>
 struct Conv2dArrays {
   T *x, *w, *y;
-  const T* bias;  ///< or null
+  const T* bias = nullptr;           ///< or null
+  Storage* weights_owner = nullptr;  ///< of w, if what is derived from w may be kept there
 };
 
+/// `bytes` of weights in another order, written by pack(memory): kept under `key` where the owner
+/// of the weights keeps them, else in scratch memory and made at every call.
 template <class T>
-void conv2d_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t);
+std::shared_ptr<const void> packed_weights(Launch& launch, const Conv2dArrays<T>& t,
+                                           std::vector<int64_t> key, size_t bytes,
+                                           const std::function<void(void*)>& pack);
+
+enum class ConvDirection : uint8_t { forward, dx, dw };
+
+/// One direction of the convolution p. In MathMode::fast by the fastest algorithm, else directly.
 template <class T>
-void conv2d_dx_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t);
-template <class T>
-void conv2d_dw_cpu(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t);
+void conv2d_cpu(Launch& launch, ConvDirection direction, const Conv2dParams& p,
+                const Conv2dArrays<T>& t);
 
 /// Images per partial sum of a weight gradient: at most 16 sums, fewer where images are so small
 /// that adding them up would cost more than making them, and at least two where there are two
@@ -31,7 +43,6 @@ int64_t images_per_sum(const Conv2dParams& p);
 
 /// The same through oneDNN (cpu_onednn.cpp). False: not for this shape, machine or build, and
 /// nothing was written.
-enum class ConvDirection : uint8_t { forward, dx, dw };
 template <class T>
 bool conv2d_onednn(Launch& launch, ConvDirection direction, const Conv2dParams& p,
                    const Conv2dArrays<T>& t);

@@ -1,8 +1,8 @@
 // Convolutions by oneDNN in exact mode: direct algorithms only, every primitive on one thread and
 // for one image or a fixed part of it, so that nothing depends on the batch or the thread count.
 //
-// Activations stay in NHWC; weights are put into the library's own order once per call (they change
-// at every training step, so a copy kept across calls would have to be proved fresh every time).
+// Activations stay in NHWC; weights are put into the library's own order at every call, or once if
+// their storage keeps what is derived from it.
 #include "kernels/conv2d/cpu.h"
 
 #if defined(ITO_HAVE_ONEDNN)
@@ -235,13 +235,29 @@ std::shared_ptr<const Plan> make_plan(const Request& request, const Conv2dParams
   return nullptr;
 }
 
+std::vector<int64_t> key_of(const Request& r, const Conv2dParams& p) {
+  const int64_t images = r.direction == ConvDirection::dw ? p.n : 1;
+  return {static_cast<int64_t>(r.direction),
+          static_cast<int64_t>(r.type),
+          static_cast<int64_t>(r.bias),
+          images,
+          p.h,
+          p.w,
+          p.ci,
+          p.co,
+          p.kh,
+          p.kw,
+          p.stride,
+          p.dilation,
+          p.pad_top,
+          p.pad_left,
+          p.pad_bottom,
+          p.pad_right};
+}
+
 std::shared_ptr<const Plan> plan_for(const Request& r, const Conv2dParams& p) {
   static onednn::PlanCache<Plan> cache(512);
-  const int64_t images = r.direction == ConvDirection::dw ? p.n : 1;
-  return cache.get({static_cast<int64_t>(r.direction), static_cast<int64_t>(r.type),
-                    static_cast<int64_t>(r.bias), images, p.h, p.w, p.ci, p.co, p.kh, p.kw,
-                    p.stride, p.dilation, p.pad_top, p.pad_left, p.pad_bottom, p.pad_right},
-                   [&] { return make_plan(r, p); });
+  return cache.get(key_of(r, p), [&] { return make_plan(r, p); });
 }
 
 /// Between the arrays' own order and the library's.
@@ -267,9 +283,10 @@ void run_images(Launch& launch, ConvDirection direction, const Plan& plan, const
   constexpr double kFlopsPerTask = 8e6;
   const auto& engine = onednn::engine();
   const bool forward = direction == ConvDirection::forward;
-  auto* packed = launch.scratch<std::byte>(static_cast<int64_t>(plan.packed.get_size()));
-  convert_weights(plan, t.w, packed, direction);
-  const memory weights(plan.packed, engine, packed);
+  const auto packed = packed_weights(
+      launch, t, key_of({direction, onednn::type_of<T>(), t.bias != nullptr}, p),
+      plan.packed.get_size(), [&](void* to) { convert_weights(plan, t.w, to, direction); });
+  const memory weights(plan.packed, engine, const_cast<void*>(packed.get()));
 
   const auto bands = static_cast<int64_t>(plan.pieces.size());
   const int64_t step =

@@ -129,9 +129,9 @@ struct Conv2d {
     if (y[0].numel() == 0) return;
     const Conv2dParams p = conv2d_params(x[0].shape(), x[1].shape(), a);
     dispatch_float(y[0].dtype(), name, [&]<class T>() {
-      conv2d_cpu(launch, p,
+      conv2d_cpu(launch, ConvDirection::forward, p,
                  Conv2dArrays<T>{x[0].data<T>(), x[1].data<T>(), y[0].data<T>(),
-                                 x[2] ? x[2].data<T>() : nullptr});
+                                 x[2] ? x[2].data<T>() : nullptr, x[1].storage().get()});
     });
   }
 

@@ -46,8 +46,8 @@ struct Conv2dDw {
         std::fill_n(y[0].data<T>(), y[0].numel(), T{});
         return;
       }
-      conv2d_dw_cpu(launch, p,
-                    Conv2dArrays<T>{x[0].data<T>(), y[0].data<T>(), x[1].data<T>(), nullptr});
+      conv2d_cpu(launch, ConvDirection::dw, p,
+                 Conv2dArrays<T>{x[0].data<T>(), y[0].data<T>(), x[1].data<T>(), nullptr});
     });
   }
 

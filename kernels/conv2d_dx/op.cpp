@@ -40,8 +40,9 @@ struct Conv2dDx {
     if (y[0].numel() == 0) return;
     const Conv2dParams p = conv2d_params(a.x_shape, x[1].shape(), a.conv);
     dispatch_float(y[0].dtype(), name, [&]<class T>() {
-      conv2d_dx_cpu(launch, p,
-                    Conv2dArrays<T>{y[0].data<T>(), x[1].data<T>(), x[0].data<T>(), nullptr});
+      conv2d_cpu(launch, ConvDirection::dx, p,
+                 Conv2dArrays<T>{y[0].data<T>(), x[1].data<T>(), x[0].data<T>(), nullptr,
+                                 x[1].storage().get()});
     });
   }
 

@@ -40,6 +40,7 @@ TrainedNetwork load_trained_network(const std::filesystem::path& path, Device de
   const std::filesystem::path file = weights_file(path);
   try {
     TrainedNetwork trained = load_file(file);
+    nn::keep_packed_weights(*trained.network);
     nn::move_to(*trained.network, device);
     return trained;
   } catch (const UserError& e) {

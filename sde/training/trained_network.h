@@ -22,7 +22,8 @@ struct TrainedNetwork {
 };
 
 /// Loads model.safetensors or ema.safetensors; or, given a checkpoint or a run folder, the averaged
-/// weights of the newest checkpoint that verifies; onto `device`. Throws UserError.
+/// weights of the newest checkpoint that verifies; onto `device`. The network keeps packed weights
+/// (nn::keep_packed_weights). Throws UserError.
 TrainedNetwork load_trained_network(const std::filesystem::path& path, Device device = kCpu);
 
 /// A trained classifier p_t(y | x), to guide samplers (models/classifier/log_likelihood.h).

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "engine/core/math_mode.h"
 #include "tools/golden/case_run.h"
 
 namespace ito::golden {
@@ -14,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string precision = "fp32", device = "cpu", folder;
+  std::string precision = "fp32", device = "cpu", math = "exact", folder;
   std::vector<std::string> filters;
   bool verbose = false;
 };
@@ -144,6 +145,9 @@ int run(int argc, char** argv) {
   app.add_option("--device", o.device, "where the ops run")
       ->check(CLI::IsMember({"cpu", "emulated", "cuda"}))
       ->capture_default_str();
+  app.add_option("--math", o.math, "algorithms of the ops")
+      ->check(CLI::IsMember({"exact", "fast"}))
+      ->capture_default_str();
   app.add_option("--filter", o.filters, "only cases whose name fits one of these patterns (*, ?)")
       ->allow_extra_args(false);
   app.add_flag("--verbose", o.verbose,
@@ -157,6 +161,7 @@ int run(int argc, char** argv) {
     fail(ErrorCode::bad_usage, "command line", e.what(), "see golden_runner --help");
   }
   const Mode mode = mode_of(o);
+  if (o.math == "fast") set_math_mode(MathMode::fast);
   Totals totals;
   for (const fs::path& file : files_of(o)) check_file(file, o, mode, totals);
   std::printf("%d passed, %d failed, %d unknown\n", totals.passed, totals.failed, totals.unknown);

@@ -1,0 +1,114 @@
+#include "kernels/conv2d/cpu_algorithm.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <sstream>
+
+#include "engine/core/parallel.h"
+#include "kernels/common/cpu_info.h"
+#include "kernels/common/library.h"
+#include "kernels/common/plan_cache.h"
+
+namespace ito {
+namespace {
+
+/// Everything that the choice depends on.
+using Key = std::array<int64_t, 10>;
+
+Key key_of(ConvDirection direction, const Conv2dParams& p, DType dtype) {
+  return {static_cast<int64_t>(direction),
+          num_threads(),
+          p.n,
+          p.h,
+          p.w,
+          p.ci,
+          p.co,
+          p.pad_top,
+          p.pad_left,
+          static_cast<int64_t>(dtype)};
+}
+
+std::string text_of(const Key& key) {
+  constexpr std::array kNames{"conv2d", "conv2d_dx", "conv2d_dw"};
+  std::ostringstream text;
+  text << kNames[static_cast<size_t>(key[0])] << " 3x3 " << name_of(static_cast<DType>(key[9]))
+       << ", x " << key[2] << 'x' << key[3] << 'x' << key[4] << 'x' << key[5] << ", " << key[6]
+       << " channels out, padding " << key[7] << ' ' << key[8] << ", " << key[1] << " threads";
+  return text.str();
+}
+
+double seconds_of(const std::function<void(ConvAlgorithm)>& run, ConvAlgorithm algorithm) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  run(algorithm);
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The least of several times each, taken in turns: other work on the machine only adds.
+ConvAlgorithm measure(const std::function<void(ConvAlgorithm)>& run) {
+  constexpr int kRounds = 4;
+  std::array<double, 2> best;
+  best.fill(std::numeric_limits<double>::infinity());
+  for (int round = 0; round < kRounds; ++round) {
+    for (const ConvAlgorithm a : {ConvAlgorithm::direct, ConvAlgorithm::winograd}) {
+      double& time = best[static_cast<size_t>(a)];
+      time = std::min(time, seconds_of(run, a));
+    }
+  }
+  return best[0] <= best[1] ? ConvAlgorithm::direct : ConvAlgorithm::winograd;
+}
+
+/// What ITO_CPU_CONVOLUTION asks for.
+std::optional<ConvAlgorithm> forced_algorithm() {
+  const char* value = std::getenv("ITO_CPU_CONVOLUTION");
+  const std::string setting = value == nullptr ? "" : value;
+  if (setting == "direct") return ConvAlgorithm::direct;
+  if (setting == "winograd") return ConvAlgorithm::winograd;
+  return std::nullopt;
+}
+
+class Choices {
+ public:
+  Choices()
+      : forced_(forced_algorithm()),
+        kept_(cache_folder().empty() ? cache_folder() : cache_folder() / "cpu_convolutions.txt",
+              "winograd 1") {}
+
+  ConvAlgorithm get(const Key& key, const std::function<void(ConvAlgorithm)>& run) {
+    if (forced_) return *forced_;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = made_.find(key); found != made_.end()) return found->second;
+    }
+    const std::string text = text_of(key), machine = cpu_info().model + ", " + text;
+    const std::optional<AlgorithmPlan> before = kept_.find(machine);
+    const ConvAlgorithm chosen =
+        before ? static_cast<ConvAlgorithm>(before->algorithm == 1) : measure(run);
+    if (!before) kept_.add(machine, {.algorithm = static_cast<int>(chosen), .workspace = 0});
+    record_kernel_choice({text, chosen == ConvAlgorithm::direct ? "direct" : "Winograd",
+                          before ? "from the plan cache" : "the faster by timing"});
+    const std::lock_guard lock(mutex_);
+    return made_.emplace(key, chosen).first->second;
+  }
+
+ private:
+  const std::optional<ConvAlgorithm> forced_;
+  PlanCache kept_;
+  std::mutex mutex_;
+  std::map<Key, ConvAlgorithm> made_;
+};
+
+}  // namespace
+
+ConvAlgorithm fastest_algorithm(ConvDirection direction, const Conv2dParams& p, DType dtype,
+                                const std::function<void(ConvAlgorithm)>& run) {
+  static auto* choices = new Choices;  // never destroyed: other statics may still convolve
+  return choices->get(key_of(direction, p, dtype), run);
+}
+
+}  // namespace ito

@@ -1,0 +1,421 @@
+#include <algorithm>
+
+#include "engine/core/parallel.h"
+#include "kernels/common/scratch_slots.h"
+#include "kernels/conv2d/winograd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/conv2d/cpu_winograd.cpp"
+#include "hwy/foreach_target.h"
+#include "kernels/conv2d/winograd-inl.h"
+
+#ifndef ITO_KERNELS_CONV2D_CPU_WINOGRAD_ONCE
+#define ITO_KERNELS_CONV2D_CPU_WINOGRAD_ONCE
+namespace ito::winograd {
+
+constexpr int64_t kTile = 4, kWindow = 6, kPoints = kWindow * kWindow, kTaps = 9;
+
+constexpr int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
+
+/// Forward and dx alike: images x [n, h, w, depth] to y [n, ho, wo, width], where output (r, s)
+/// reads the pixels from (r - pad_top, s - pad_left) on.
+struct Filtering {
+  int64_t n, h, w, depth;
+  int64_t ho, wo, width;
+  int64_t pad_top, pad_left;
+
+  int64_t tiles_across() const { return (wo + kTile - 1) / kTile; }
+  int64_t tiles_per_image() const { return (ho + kTile - 1) / kTile * tiles_across(); }
+  int64_t tiles() const { return n * tiles_per_image(); }
+};
+
+/// The output tile `index` of all images.
+struct Place {
+  int64_t image, row, col;
+  Place(const Filtering& f, int64_t index)
+      : image(index / f.tiles_per_image()),
+        row(index % f.tiles_per_image() / f.tiles_across() * kTile),
+        col(index % f.tiles_across() * kTile) {}
+};
+
+/// A matrix for each of the 36 points. Planes are one cache line more than a matrix apart, lest
+/// the 36 stores of a transform fall into one set of the cache.
+struct Planes {
+  float* data;
+  int64_t row, step;  ///< from row to row, and from point to point
+
+  Planes(float* at, int64_t rows, int64_t cols)
+      : data(at), row(cols), step(size(rows, cols) / kPoints) {}
+  /// Those of `other` from row 0 at `at` on.
+  Planes(float* at, const Planes& other) : data(at), row(other.row), step(other.step) {}
+  static int64_t size(int64_t rows, int64_t cols) { return kPoints * (rows * cols + 16); }
+  float* at(int64_t point, int64_t r, int64_t c) const { return data + point * step + r * row + c; }
+};
+
+/// Arrays of a filtering: images, zeros for as many channels, what is added to y or null.
+template <class T>
+struct Images {
+  const T *x, *zeros, *bias;
+  T* y;
+};
+
+/// What one task of a filtering does: tiles [first, first + count), output channels [col, col +
+/// cols), cols in whole panels.
+struct Block {
+  int64_t first, count, col, cols;
+};
+
+/// The functions of a dtype T, for one SIMD target.
+template <class T>
+struct Kernels {
+  void (*run_block)(const Filtering& f, const Block& b, const Images<T>& t, const float* packed,
+                    float* scratch);
+  void (*pack_forward_panel)(const Filtering& f, const T* w, int64_t first, float* packed);
+  void (*pack_adjoint_panel)(const Filtering& f, const T* w, int64_t first, float* packed);
+  void (*transform_windows)(const Filtering& f, const T* x, const T* zeros, int64_t first,
+                            int64_t count, const Planes& v);
+  void (*transform_gradients)(const Filtering& f, const T* gy, const T* zeros, int64_t first,
+                              int64_t count, const Planes& m);
+  void (*write_weights)(const Filtering& f, int64_t channel, const Planes& p, T* gw);
+};
+
+}  // namespace ito::winograd
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace ito {
+namespace HWY_NAMESPACE {
+
+using namespace winograd;
+
+/// Row t of v: B^T d B of tile first + t. Tiles past the last one are zeros.
+template <class T>
+void transform_windows(const Filtering& f, const T* x, const T* zeros, int64_t first, int64_t count,
+                       const Planes& v) {
+  const FloatTag d;
+  for (int64_t t = 0; t < count; ++t) {
+    const Place place(f, first + t);
+    const T* pixels[kWindow][kWindow];
+    for (int64_t i = 0; i < kWindow; ++i) {
+      for (int64_t j = 0; j < kWindow; ++j) {
+        const int64_t r = place.row - f.pad_top + i, s = place.col - f.pad_left + j;
+        const bool inside = place.image < f.n && r >= 0 && r < f.h && s >= 0 && s < f.w;
+        pixels[i][j] = inside ? x + ((place.image * f.h + r) * f.w + s) * f.depth : zeros;
+      }
+    }
+    for (int64_t c = 0; c < f.depth; c += lanes()) {
+      transform<DataTransform>([&](int i, int j) HWY_ATTR { return load(d, pixels[i][j] + c); },
+                               [&](int i, int j, Vector y)
+                                   HWY_ATTR { hn::StoreU(y, d, v.at(i * kWindow + j, t, c)); });
+    }
+  }
+}
+
+/// Row t of m: A gy A^T of tile first + t, with zeros for pixels outside the image.
+template <class T>
+void transform_gradients(const Filtering& f, const T* gy, const T* zeros, int64_t first,
+                         int64_t count, const Planes& m) {
+  const FloatTag d;
+  for (int64_t t = 0; t < count; ++t) {
+    const Place place(f, first + t);
+    const T* pixels[kTile][kTile];
+    for (int64_t i = 0; i < kTile; ++i) {
+      for (int64_t j = 0; j < kTile; ++j) {
+        const int64_t r = place.row + i, s = place.col + j;
+        const bool inside = r < f.ho && s < f.wo;
+        pixels[i][j] = inside ? gy + ((place.image * f.ho + r) * f.wo + s) * f.width : zeros;
+      }
+    }
+    for (int64_t c = 0; c < f.width; c += lanes()) {
+      transform<OutputAdjoint>([&](int i, int j) HWY_ATTR { return load(d, pixels[i][j] + c); },
+                               [&](int i, int j, Vector y)
+                                   HWY_ATTR { hn::StoreU(y, d, m.at(i * kWindow + j, t, c)); });
+    }
+  }
+}
+
+/// y = A^T m A + bias for the tiles and channels of a block.
+template <class T>
+void write_tiles(const Filtering& f, const Block& b, const Planes& m, const T* bias, T* y) {
+  const FloatTag d;
+  const int64_t last = std::min(b.count, f.tiles() - b.first);
+  const int64_t cols = std::min(b.cols, f.width - b.col);
+  for (int64_t t = 0; t < last; ++t) {
+    const Place place(f, b.first + t);
+    T* corner = y + ((place.image * f.ho + place.row) * f.wo + place.col) * f.width + b.col;
+    for (int64_t c = 0; c < cols; c += lanes()) {
+      const Vector shift = bias != nullptr ? load(d, bias + b.col + c) : hn::Zero(d);
+      transform<OutputTransform>(
+          [&](int i, int j) HWY_ATTR { return hn::LoadU(d, m.at(i * kWindow + j, t, c)); },
+          [&](int i, int j, Vector v) HWY_ATTR {
+            if (place.row + i >= f.ho || place.col + j >= f.wo) return;
+            store(d, hn::Add(v, shift), corner + (i * f.wo + j) * f.width + c);
+          });
+    }
+  }
+}
+
+/// Panels of packed weights: planes whose row (panel, k) holds the panel's output channels for
+/// input channel k.
+Planes packed_planes(const Filtering& f, float* packed) {
+  return {packed, round_up(f.width, panel()) / panel() * f.depth, panel()};
+}
+
+int64_t packed_size(const Filtering& f) {
+  return Planes::size(round_up(f.width, panel()) / panel() * f.depth, panel());
+}
+
+template <class T>
+void run_block(const Filtering& f, const Block& b, const Images<T>& t, const float* packed,
+               float* scratch) {
+  const Planes u = packed_planes(f, const_cast<float*>(packed)), v(scratch, b.count, f.depth);
+  const Planes m(scratch + Planes::size(b.count, f.depth), b.count, b.cols);
+  transform_windows(f, t.x, t.zeros, b.first, b.count, v);
+  for (int64_t point = 0; point < kPoints; ++point) {
+    for (int64_t col = 0; col < b.cols; col += panel()) {
+      multiply_rows<Order::by_row>(b.count, {.depth = f.depth,
+                                             .a = v.at(point, 0, 0),
+                                             .row_step = v.row,
+                                             .b = u.at(point, (b.col + col) / panel() * f.depth, 0),
+                                             .b_step = u.row,
+                                             .c = m.at(point, 0, col),
+                                             .c_step = m.row,
+                                             .start = Start::zero});
+    }
+  }
+  write_tiles(f, b, m, t.bias, t.y);
+}
+
+/// Packs the panel from output channel `first` on: G g G^T with g [co, 3, 3, ci].
+template <class T>
+void pack_forward_panel(const Filtering& f, const T* w, int64_t first, float* packed) {
+  constexpr int64_t kChannels = 16;
+  constexpr int64_t kWidest = kVectors * HWY_MAX_BYTES / sizeof(float);
+  const FloatTag d;
+  const Planes u = packed_planes(f, packed);
+  const int64_t count = std::min(panel(), f.width - first), row = first / panel() * f.depth;
+  HWY_ALIGN float taps[kTaps][kChannels][kWidest] = {};
+  for (int64_t k = 0; k < f.depth; k += kChannels) {
+    for (int64_t o = 0; o < count; ++o) {
+      for (int64_t tap = 0; tap < kTaps; ++tap) {
+        const T* from = w + ((first + o) * kTaps + tap) * f.depth + k;
+        for (int64_t i = 0; i < kChannels; ++i) taps[tap][i][o] = static_cast<float>(from[i]);
+      }
+    }
+    for (int64_t i = 0; i < kChannels; ++i) {
+      for (int64_t c = 0; c < panel(); c += lanes()) {
+        transform<WeightsTransform>(
+            [&](int a, int b) HWY_ATTR { return hn::LoadU(d, &taps[a * 3 + b][i][c]); },
+            [&](int a, int b, Vector v)
+                HWY_ATTR { hn::StoreU(v, d, u.at(a * kWindow + b, row + k + i, c)); });
+      }
+    }
+  }
+}
+
+/// Packs the panel from input channel `first` on for dx: the taps turned round, the channels
+/// exchanged.
+template <class T>
+void pack_adjoint_panel(const Filtering& f, const T* w, int64_t first, float* packed) {
+  const FloatTag d;
+  const Planes u = packed_planes(f, packed);
+  const int64_t row = first / panel() * f.depth;
+  for (int64_t k = 0; k < f.depth; ++k) {
+    for (int64_t c = 0; c < panel(); c += lanes()) {
+      const T* from = w + k * kTaps * f.width + first + c;
+      const bool inside = first + c < f.width;
+      transform<WeightsTransform>(
+          [&](int a, int b) HWY_ATTR {
+            return inside ? load(d, from + ((2 - a) * 3 + 2 - b) * f.width) : hn::Zero(d);
+          },
+          [&](int a, int b, Vector v)
+              HWY_ATTR { hn::StoreU(v, d, u.at(a * kWindow + b, row + k, c)); });
+    }
+  }
+}
+
+int64_t panel_columns() { return panel(); }
+
+/// Rows [first, first + rows) of p[point] (+)= m^T v over `depth` tiles: p [co][ci in whole
+/// panels].
+void add_products(int64_t point, int64_t first, int64_t rows, int64_t depth, const Planes& m,
+                  const Planes& v, const Planes& p, int start) {
+  for (int64_t col = 0; col < p.row; col += panel()) {
+    multiply_rows<Order::by_depth>(rows, {.depth = depth,
+                                          .a = m.at(point, 0, first),
+                                          .row_step = m.row,
+                                          .b = v.at(point, 0, col),
+                                          .b_step = v.row,
+                                          .c = p.at(point, first, col),
+                                          .c_step = p.row,
+                                          .start = static_cast<Start>(start)});
+  }
+}
+
+/// gw [co, 3, 3, ci] = G^T p G for one output channel.
+template <class T>
+void write_weights(const Filtering& f, int64_t channel, const Planes& p, T* gw) {
+  const FloatTag d;
+  for (int64_t c = 0; c < f.depth; c += lanes()) {
+    transform<WeightsAdjoint>(
+        [&](int i, int j) HWY_ATTR { return hn::LoadU(d, p.at(i * kWindow + j, channel, c)); },
+        [&](int a, int b, Vector v)
+            HWY_ATTR { store(d, v, gw + (channel * kTaps + a * 3 + b) * f.depth + c); });
+  }
+}
+
+/// The functions of one dtype that are called from outside, for this target.
+template <class T>
+Kernels<T> make_kernels() {
+  return {run_block<T>,         pack_forward_panel<T>,  pack_adjoint_panel<T>,
+          transform_windows<T>, transform_gradients<T>, write_weights<T>};
+}
+Kernels<float> kernels_f32() { return make_kernels<float>(); }
+Kernels<BFloat16> kernels_bf16() { return make_kernels<BFloat16>(); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ito
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ito {
+namespace {
+
+using namespace winograd;
+
+HWY_EXPORT(kernels_f32);
+HWY_EXPORT(kernels_bf16);
+HWY_EXPORT(packed_size);
+HWY_EXPORT(panel_columns);
+HWY_EXPORT(add_products);
+
+template <class T>
+Kernels<T> kernels() {
+  if constexpr (std::is_same_v<T, float>) return HWY_DYNAMIC_DISPATCH(kernels_f32)();
+  if constexpr (std::is_same_v<T, BFloat16>) return HWY_DYNAMIC_DISPATCH(kernels_bf16)();
+}
+
+Filtering filtering_of(const Conv2dParams& p, ConvDirection direction) {
+  if (direction != ConvDirection::dx) {
+    return {p.n, p.h, p.w, p.ci, p.ho, p.wo, p.co, p.pad_top, p.pad_left};
+  }
+  return {p.n, p.ho, p.wo, p.co, p.h, p.w, p.ci, p.kh - 1 - p.pad_top, p.kw - 1 - p.pad_left};
+}
+
+/// How a filtering is cut into tasks. Transformed windows of a block stay in the second-level
+/// cache; where there are few tiles, the output channels are shared out as well.
+struct Blocks {
+  int64_t tiles, cols;   ///< of a block
+  int64_t down, across;  ///< blocks
+
+  explicit Blocks(const Filtering& f) {
+    constexpr int64_t kFloats = 6144, kEnough = 8, kRowsOfProducts = 12;
+    const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_columns)();
+    const int64_t most = std::max(kFloats / f.depth, kRowsOfProducts);
+    down = (f.tiles() + most - 1) / most;
+    tiles = round_up((f.tiles() + down - 1) / down, kTile);
+    const int64_t panels = round_up(f.width, unit) / unit;
+    int64_t shares = 1;
+    while (down * shares < kEnough && panels > 2 * shares) shares *= 2;
+    cols = (panels + shares - 1) / shares * unit;
+    across = (panels * unit + cols - 1) / cols;
+  }
+  Block block(const Filtering& f, int64_t task) const {
+    const int64_t first = task / across * tiles, col = task % across * cols;
+    const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_columns)();
+    return {first, tiles, col, std::min(cols, round_up(f.width, unit) - col)};
+  }
+};
+
+/// Zeros to read where a window reaches beyond the image.
+template <class T>
+const T* zeros(Launch& launch, int64_t count) {
+  auto* data = launch.scratch<T>(count);
+  std::fill_n(data, count, T{});
+  return data;
+}
+
+template <class T>
+void filter(Launch& launch, ConvDirection direction, const Filtering& f, const Conv2dArrays<T>& t) {
+  const Kernels<T> k = kernels<T>();
+  const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_columns)();
+  const bool forward = direction == ConvDirection::forward;
+  const auto pack = [&](void* to) {
+    const auto pack_panel = forward ? k.pack_forward_panel : k.pack_adjoint_panel;
+    parallel_for(round_up(f.width, unit) / unit,
+                 [&](int64_t i) { pack_panel(f, t.w, i * unit, static_cast<float*>(to)); });
+  };
+  const int64_t size = HWY_DYNAMIC_DISPATCH(packed_size)(f);
+  constexpr int64_t kKind = -1;  // no key of a direct convolution begins with it
+  const auto packed =
+      packed_weights(launch, t, {kKind, static_cast<int64_t>(direction), f.depth, f.width},
+                     static_cast<size_t>(size) * sizeof(float), pack);
+  const Blocks blocks(f);
+  const Images<T> images{forward ? t.x : t.y, zeros<T>(launch, f.depth), forward ? t.bias : nullptr,
+                         forward ? t.y : t.x};
+  const int64_t tasks = blocks.down * blocks.across;
+  ScratchSlots<float> slots(
+      launch, tasks, Planes::size(blocks.tiles, f.depth) + Planes::size(blocks.tiles, blocks.cols));
+  parallel_for(tasks, [&](int64_t task) {
+    slots.with([&](float* scratch) {
+      k.run_block(f, blocks.block(f, task), images, static_cast<const float*>(packed.get()),
+                  scratch);
+    });
+  });
+}
+
+/// gw = G^T [sum over tiles of (A gy A^T)^T (B^T x B)] G, a group of tiles at a time.
+template <class T>
+void weights_gradient(Launch& launch, const Filtering& f, const Conv2dArrays<T>& t) {
+  constexpr int64_t kFloats = 8 << 20, kTilesPerTask = 8, kRowsPerTask = 48, kFewest = 48;
+  const Kernels<T> k = kernels<T>();
+  const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_columns)();
+  const int64_t most = std::max(kFloats / (kPoints * (f.depth + f.width)), kFewest);
+  const int64_t group = std::min(most, f.tiles());
+  const auto planes = [&](int64_t rows, int64_t cols) {
+    return Planes(launch.scratch<float>(Planes::size(rows, cols)), rows, cols);
+  };
+  const Planes v = planes(group, f.depth), m = planes(group, f.width);
+  const Planes sums = planes(f.width, round_up(f.depth, unit));
+  const T* nothing = zeros<T>(launch, std::max(f.depth, f.width));
+  const int64_t row_tasks = (f.width + kRowsPerTask - 1) / kRowsPerTask;
+  for (int64_t first = 0; first < f.tiles(); first += group) {
+    const int64_t count = std::min(group, f.tiles() - first);
+    parallel_ranges(count, kTilesPerTask, [&](int64_t begin, int64_t end) {
+      const Planes rows_v{v.at(0, begin, 0), v}, rows_m{m.at(0, begin, 0), m};
+      k.transform_windows(f, t.x, nothing, first + begin, end - begin, rows_v);
+      k.transform_gradients(f, t.y, nothing, first + begin, end - begin, rows_m);
+    });
+    parallel_for(kPoints * row_tasks, [&](int64_t task) {
+      const int64_t row = task % row_tasks * kRowsPerTask;
+      HWY_DYNAMIC_DISPATCH(add_products)
+      (task / row_tasks, row, std::min(kRowsPerTask, f.width - row), count, m, v, sums,
+       first == 0 ? 0 : 1);
+    });
+  }
+  parallel_for(f.width, [&](int64_t channel) { k.write_weights(f, channel, sums, t.w); });
+}
+
+}  // namespace
+
+bool winograd_fits(const Conv2dParams& p) {
+  constexpr int64_t kLanes = 16;
+  return p.kh == 3 && p.kw == 3 && p.stride == 1 && p.dilation == 1 && p.ci % kLanes == 0 &&
+         p.co % kLanes == 0 && p.weights() > 0 && p.n > 0;
+}
+
+template <class T>
+void conv2d_winograd(Launch& launch, ConvDirection direction, const Conv2dParams& p,
+                     const Conv2dArrays<T>& t) {
+  const Filtering f = filtering_of(p, direction);
+  if (direction == ConvDirection::dw) return weights_gradient(launch, f, t);
+  filter(launch, direction, f, t);
+}
+
+template void conv2d_winograd(Launch&, ConvDirection, const Conv2dParams&,
+                              const Conv2dArrays<float>&);
+template void conv2d_winograd(Launch&, ConvDirection, const Conv2dParams&,
+                              const Conv2dArrays<BFloat16>&);
+
+}  // namespace ito
+#endif
