@@ -14,6 +14,7 @@ packages=(
   libwebp-dev                        # moving pictures
   libzip-dev                         # import of PyTorch checkpoints
   libgtest-dev libbenchmark-dev      # tests and benchmarks
+  valgrind                           # counts of instructions
 )
 
 missing() {

@@ -47,12 +47,14 @@ struct AffineNoiseStep {
     const double* k = in[kTable].data<double>() + 3 * row;
     dispatch_float(in[kX].dtype(), name, [&]<class T>() {
       using A = Acc<T>;
-      const A ka = static_cast<A>(k[0]), kb = static_cast<A>(k[1]), kc = static_cast<A>(k[2]);
       const T *x = in[kX].data<T>(), *s = in[kScore].data<T>();
       T *next = out[0].data<T>(), *mean = out[1].data<T>();
       for_noise_tiles(in[kX].size(0), in[kX].numel() / in[kX].size(0), in[kSamples].data<int64_t>(),
                       in[kZ] ? in[kZ].data<T>() : nullptr, key_of_row(a.key, row),
                       [&](int64_t, int64_t at, int64_t count, const A* noise) {
+                        // Copies of its own: the stores below cannot change these.
+                        const A ka = static_cast<A>(k[0]), kb = static_cast<A>(k[1]);
+                        const A kc = static_cast<A>(k[2]);
                         for (int64_t i = 0; i < count; ++i) {
                           const A m = std::fma(kb, static_cast<A>(s[at + i]),
                                                ka * static_cast<A>(x[at + i]));

@@ -72,18 +72,25 @@ HWY_INLINE V cos(D d, V x) {
       d, x, [](D dd, V v) HWY_ATTR { return hn::Cos(dd, v); }, [](T v) { return std::cos(v); });
 }
 
-/// 1 / (1 + exp(-x)). exp(-|x|) <= 1 cannot overflow, and neither branch cancels.
+/// 1 / (1 + exp(-x)) for x that is not NaN, which would give 1. exp(-|x|) <= 1 cannot overflow, and
+/// neither branch cancels.
 template <class D, class V>
-HWY_INLINE V sigmoid(D d, V x) {
+HWY_INLINE V sigmoid_of_number(D d, V x) {
   const V one = hn::Set(d, 1);
   const V e = hn::Exp(d, hn::Neg(hn::Abs(x)));
-  const V y = hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one), hn::Add(one, e));
-  return hn::IfThenElse(hn::IsNaN(x), x, y);
+  return hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one), hn::Add(one, e));
 }
 
+/// 1 / (1 + exp(-x)).
+template <class D, class V>
+HWY_INLINE V sigmoid(D d, V x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, sigmoid_of_number(d, x));
+}
+
+/// x / (1 + exp(-x)); the product keeps NaN.
 template <class D, class V>
 HWY_INLINE V silu(D d, V x) {
-  return hn::Mul(x, sigmoid(d, x));
+  return hn::Mul(x, sigmoid_of_number(d, x));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -49,15 +49,18 @@ double seconds_of(const std::function<void(ConvAlgorithm)>& run, ConvAlgorithm a
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// The least of several times each, taken in turns: other work on the machine only adds.
+/// By the least time of many, taken in turns: other work on the machine only adds.
 ConvAlgorithm measure(const std::function<void(ConvAlgorithm)>& run) {
-  constexpr int kRounds = 4;
+  constexpr int kFewest = 4, kMost = 40;
+  constexpr double kEnough = 0.02;  // seconds
   std::array<double, 2> best;
   best.fill(std::numeric_limits<double>::infinity());
-  for (int round = 0; round < kRounds; ++round) {
+  double total = 0;
+  for (int round = 0; round < kFewest || (round < kMost && total < kEnough); ++round) {
     for (const ConvAlgorithm a : {ConvAlgorithm::direct, ConvAlgorithm::winograd}) {
-      double& time = best[static_cast<size_t>(a)];
-      time = std::min(time, seconds_of(run, a));
+      const double time = seconds_of(run, a);
+      total += time;
+      best[static_cast<size_t>(a)] = std::min(best[static_cast<size_t>(a)], time);
     }
   }
   return best[0] <= best[1] ? ConvAlgorithm::direct : ConvAlgorithm::winograd;
@@ -77,7 +80,7 @@ class Choices {
   Choices()
       : forced_(forced_algorithm()),
         kept_(cache_folder().empty() ? cache_folder() : cache_folder() / "cpu_convolutions.txt",
-              "winograd 1") {}
+              "winograd 2") {}
 
   ConvAlgorithm get(const Key& key, const std::function<void(ConvAlgorithm)>& run) {
     if (forced_) return *forced_;

@@ -173,14 +173,15 @@ void run_block(const Filtering& f, const Block& b, const Images<T>& t, const flo
   transform_windows(f, t.x, t.zeros, b.first, b.count, v);
   for (int64_t point = 0; point < kPoints; ++point) {
     for (int64_t col = 0; col < b.cols; col += panel()) {
-      multiply_rows<Order::by_row>(b.count, {.depth = f.depth,
-                                             .a = v.at(point, 0, 0),
-                                             .row_step = v.row,
-                                             .b = u.at(point, (b.col + col) / panel() * f.depth, 0),
-                                             .b_step = u.row,
-                                             .c = m.at(point, 0, col),
-                                             .c_step = m.row,
-                                             .start = Start::zero});
+      multiply_panel<Order::by_row>(b.count, f.width - b.col - col,
+                                    {.depth = f.depth,
+                                     .a = v.at(point, 0, 0),
+                                     .row_step = v.row,
+                                     .b = u.at(point, (b.col + col) / panel() * f.depth, 0),
+                                     .b_step = u.row,
+                                     .c = m.at(point, 0, col),
+                                     .c_step = m.row,
+                                     .start = Start::zero});
     }
   }
   write_tiles(f, b, m, t.bias, t.y);
@@ -241,14 +242,15 @@ int64_t panel_columns() { return panel(); }
 void add_products(int64_t point, int64_t first, int64_t rows, int64_t depth, const Planes& m,
                   const Planes& v, const Planes& p, int start) {
   for (int64_t col = 0; col < p.row; col += panel()) {
-    multiply_rows<Order::by_depth>(rows, {.depth = depth,
-                                          .a = m.at(point, 0, first),
-                                          .row_step = m.row,
-                                          .b = v.at(point, 0, col),
-                                          .b_step = v.row,
-                                          .c = p.at(point, first, col),
-                                          .c_step = p.row,
-                                          .start = static_cast<Start>(start)});
+    multiply_panel<Order::by_depth>(rows, v.row - col,
+                                    {.depth = depth,
+                                     .a = m.at(point, 0, first),
+                                     .row_step = m.row,
+                                     .b = v.at(point, 0, col),
+                                     .b_step = v.row,
+                                     .c = p.at(point, first, col),
+                                     .c_step = p.row,
+                                     .start = static_cast<Start>(start)});
   }
 }
 

@@ -120,7 +120,7 @@ constexpr int kRows = 12;
 #else
 constexpr int kRows = 6;
 #endif
-constexpr int64_t kVectors = 2;
+constexpr int kVectors = 2;
 
 HWY_INLINE int64_t lanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
 /// Columns of a register tile.
@@ -141,37 +141,41 @@ struct Product {
   Start start;
 };
 
-template <int Rows, Order kOrder>
+template <int Rows, int Vectors, Order kOrder>
 HWY_INLINE void multiply(const Product& p) {
   const FloatTag d;
   const int64_t next = lanes();
-  Vector sum[Rows][kVectors];
+  Vector sum[Rows][Vectors];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-    const float* c = p.c + r * p.c_step;
-    sum[r][0] = p.start == Start::zero ? hn::Zero(d) : hn::LoadU(d, c);
-    sum[r][1] = p.start == Start::zero ? hn::Zero(d) : hn::LoadU(d, c + next);
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) {
+      const float* c = p.c + r * p.c_step + v * next;
+      sum[r][v] = p.start == Start::zero ? hn::Zero(d) : hn::LoadU(d, c);
+    }
   }
   const float *a = p.a, *b = p.b;
   for (int64_t k = 0; k < p.depth; ++k, b += p.b_step) {
-    const Vector b0 = hn::LoadU(d, b), b1 = hn::LoadU(d, b + next);
+    Vector row[Vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) row[v] = hn::LoadU(d, b + v * next);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
       const Vector value = hn::Set(d, kOrder == Order::by_row ? a[r * p.row_step] : a[r]);
-      sum[r][0] = hn::MulAdd(value, b0, sum[r][0]);
-      sum[r][1] = hn::MulAdd(value, b1, sum[r][1]);
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) sum[r][v] = hn::MulAdd(value, row[v], sum[r][v]);
     }
     a += kOrder == Order::by_row ? 1 : p.row_step;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-    hn::StoreU(sum[r][0], d, p.c + r * p.c_step);
-    hn::StoreU(sum[r][1], d, p.c + r * p.c_step + next);
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) hn::StoreU(sum[r][v], d, p.c + r * p.c_step + v * next);
   }
 }
 
 /// The same for any number of rows, a multiple of 4 (kRows / 3 of them at the least).
-template <Order kOrder>
+template <int Vectors, Order kOrder>
 HWY_INLINE void multiply_rows(int64_t rows, Product p) {
   constexpr int64_t kThird = kRows / 3;
   const auto advance = [&](int64_t by) {
@@ -179,9 +183,16 @@ HWY_INLINE void multiply_rows(int64_t rows, Product p) {
     p.c += by * p.c_step;
     rows -= by;
   };
-  for (; rows >= kRows; advance(kRows)) multiply<kRows, kOrder>(p);
-  for (; rows >= 2 * kThird; advance(2 * kThird)) multiply<2 * kThird, kOrder>(p);
-  if (rows > 0) multiply<kThird, kOrder>(p);
+  for (; rows >= kRows; advance(kRows)) multiply<kRows, Vectors, kOrder>(p);
+  for (; rows >= 2 * kThird; advance(2 * kThird)) multiply<2 * kThird, Vectors, kOrder>(p);
+  if (rows > 0) multiply<kThird, Vectors, kOrder>(p);
+}
+
+/// The same for a panel of which `cols` columns are wanted.
+template <Order kOrder>
+HWY_INLINE void multiply_panel(int64_t rows, int64_t cols, const Product& p) {
+  if (cols > lanes()) return multiply_rows<kVectors, kOrder>(rows, p);
+  multiply_rows<1, kOrder>(rows, p);
 }
 
 }  // namespace HWY_NAMESPACE

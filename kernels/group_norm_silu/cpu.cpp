@@ -63,53 +63,52 @@ void forward(Launch& launch, const GroupNormParams& p, const GroupNormForward<T>
 }
 
 /// dz = gy * act'(z) for one vector.
-template <class D, class V>
-HWY_INLINE V activation_gradient(D d, int activation, V gy, V z) {
-  if (activation != 0) return gy;
+template <bool kSilu, class D, class V>
+HWY_INLINE V activation_gradient(D d, V gy, V z) {
+  if constexpr (!kSilu) return gy;
   const V one = hn::Set(d, 1);
-  const V s = sigmoid(d, z);
+  const V s = sigmoid_of_number(d, z);
   return hn::Mul(gy, hn::Mul(s, hn::MulAdd(z, hn::Sub(one, s), one)));
 }
 
 /// Sums over the slab's pixels of dz, dz * xhat and xhat, per channel: sums [3, C].
-template <class T, class A = Acc<T>>
-void slab_sums(const GroupNormParams& p, const T* gy, const T* x, int64_t pixels,
-               const Channels<A>& k, A* sums) {
+template <bool kSilu, class T, class A = Acc<T>>
+void slab_sums(int64_t channels, const T* gy, const T* x, int64_t pixels, Channels<A> k, A* sums) {
   const Tag<T> d;
-  for_channels(d, p.channels, [&](int64_t c, int64_t n) HWY_ATTR {
+  for_channels(d, channels, [&](int64_t c, auto n) HWY_ATTR {
     const auto centre = load_some(d, k.centre + c, n), scale = load_some(d, k.scale + c, n);
     const auto bias = load_some(d, k.bias + c, n), rstd = load_some(d, k.rstd + c, n);
     auto s_dz = hn::Zero(d), s_dzx = hn::Zero(d), s_x = hn::Zero(d);
     for (int64_t i = 0; i < pixels; ++i) {
-      const auto centred = hn::Sub(load_some(d, x + i * p.channels + c, n), centre);
+      const int64_t at = i * channels + c;
+      const auto centred = hn::Sub(load_some(d, x + at, n), centre);
       const auto z = hn::MulAdd(centred, scale, bias);
-      const auto dz =
-          activation_gradient(d, p.activation, load_some(d, gy + i * p.channels + c, n), z);
+      const auto dz = activation_gradient<kSilu>(d, load_some(d, gy + at, n), z);
       const auto xhat = hn::Mul(centred, rstd);
       s_dz = hn::Add(s_dz, dz);
       s_dzx = hn::MulAdd(dz, xhat, s_dzx);
       s_x = hn::Add(s_x, xhat);
     }
     store_some(d, s_dz, sums + c, n);
-    store_some(d, s_dzx, sums + p.channels + c, n);
-    store_some(d, s_x, sums + 2 * p.channels + c, n);
+    store_some(d, s_dzx, sums + channels + c, n);
+    store_some(d, s_x, sums + 2 * channels + c, n);
   });
 }
 
 /// gx = rstd (w dz - A - xhat B) with the group means A of w dz and B of w dz xhat (a_b [2, C]).
-template <class T, class A = Acc<T>>
-void input_gradient_slab(const GroupNormParams& p, const T* gy, const T* x, T* gx, int64_t pixels,
-                         const Channels<A>& k, const A* a_b) {
+template <bool kSilu, class T, class A = Acc<T>>
+void input_gradient_slab(int64_t channels, const T* gy, const T* x, T* gx, int64_t pixels,
+                         Channels<A> k, const A* a_b) {
   const Tag<T> d;
   for (int64_t i = 0; i < pixels; ++i) {
-    const int64_t at = i * p.channels;
-    for_channels(d, p.channels, [&](int64_t c, int64_t n) HWY_ATTR {
+    const int64_t at = i * channels;
+    for_channels(d, channels, [&](int64_t c, auto n) HWY_ATTR {
       const auto scale = load_some(d, k.scale + c, n), rstd = load_some(d, k.rstd + c, n);
       const auto centred = hn::Sub(load_some(d, x + at + c, n), load_some(d, k.centre + c, n));
       const auto z = hn::MulAdd(centred, scale, load_some(d, k.bias + c, n));
-      const auto dz = activation_gradient(d, p.activation, load_some(d, gy + at + c, n), z);
+      const auto dz = activation_gradient<kSilu>(d, load_some(d, gy + at + c, n), z);
       const auto ra = hn::Mul(rstd, load_some(d, a_b + c, n));
-      const auto rb = hn::Mul(hn::Mul(rstd, rstd), load_some(d, a_b + p.channels + c, n));
+      const auto rb = hn::Mul(hn::Mul(rstd, rstd), load_some(d, a_b + channels + c, n));
       store_some(d, hn::Sub(hn::MulSub(scale, dz, ra), hn::Mul(centred, rb)), gx + at + c, n);
     });
   }
@@ -162,7 +161,7 @@ void parameter_gradients(const GroupNormParams& p, const GroupNormBackward<T>& t
 template <class T, class A = Acc<T>>
 void drop_slab(const T* from, const A* factors, int64_t count, T* to) {
   const Tag<T> d;
-  for_channels(d, count, [&](int64_t i, int64_t n) HWY_ATTR {
+  for_channels(d, count, [&](int64_t i, auto n) HWY_ATTR {
     store_some(d, hn::Mul(load_some(d, from + i, n), load_some(d, factors + i, n)), to + i, n);
   });
 }
@@ -175,6 +174,10 @@ void backward(Launch& launch, const GroupNormParams& p, const GroupNormBackward<
   A* slab_totals = launch.scratch<A>(p.samples * slabs * 3 * c);
   A* totals = launch.scratch<A>(p.samples * 3 * c);
   A* a_b = launch.scratch<A>(p.samples * 2 * c);
+  const bool is_silu = p.activation == 0;
+  const auto sums_of = is_silu ? slab_sums<true, T> : slab_sums<false, T>;
+  const auto input_gradient =
+      is_silu ? input_gradient_slab<true, T> : input_gradient_slab<false, T>;
   // What dropout lets through stands where gx will be, so that the mask is made once.
   T* passed = t.gx;
   if (p.indices != nullptr && passed == nullptr) passed = launch.scratch<T>(p.samples * image);
@@ -187,8 +190,8 @@ void backward(Launch& launch, const GroupNormParams& p, const GroupNormBackward<
       launch, p, [&](int64_t n, int64_t slab, int64_t first, int64_t pixels, const A* factors) {
         const int64_t at = n * image + first * c;
         if (factors != nullptr) drop_slab(t.gy + at, factors, pixels * c, passed + at);
-        slab_sums(p, gy + at, t.x + at, pixels, channels_at(channels, n, c),
-                  slab_totals + (n * slabs + slab) * 3 * c);
+        sums_of(c, gy + at, t.x + at, pixels, channels_at(channels, n, c),
+                slab_totals + (n * slabs + slab) * 3 * c);
       });
   parallel_for(p.samples, [&](int64_t n) {
     finish_sums(p, slab_totals + n * slabs * 3 * c, t.w, totals + n * 3 * c, a_b + n * 2 * c);
@@ -197,8 +200,8 @@ void backward(Launch& launch, const GroupNormParams& p, const GroupNormBackward<
   if (t.gx == nullptr) return;
   for_slabs(p, [&](int64_t n, int64_t, int64_t first, int64_t pixels) {
     const int64_t at = n * image + first * c;
-    input_gradient_slab(p, gy + at, t.x + at, t.gx + at, pixels, channels_at(channels, n, c),
-                        a_b + n * 2 * c);
+    input_gradient(c, gy + at, t.x + at, t.gx + at, pixels, channels_at(channels, n, c),
+                   a_b + n * 2 * c);
   });
 }
 

@@ -32,32 +32,44 @@ inline int64_t slabs_of(const GroupNormParams& p) {
   return (p.pixels + size - 1) / size;
 }
 
-/// Calls body(c, n) for vectors of channels; n == Lanes(d) except perhaps for the last.
+/// What a vector of channels covers: all its lanes, or the first few at the end of a row. They are
+/// types, so that the loop over whole vectors asks nothing.
+struct AllLanes {};
+struct SomeLanes {
+  size_t count;
+};
+
+/// Calls body(c, lanes) for vectors of channels.
 template <class D, class Body>
 HWY_INLINE void for_channels(D d, int64_t channels, Body body) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t c = 0; c < channels; c += lanes) body(c, std::min(lanes, channels - c));
+  int64_t c = 0;
+  for (; c + lanes <= channels; c += lanes) body(c, AllLanes{});
+  if (c < channels) body(c, SomeLanes{static_cast<size_t>(channels - c)});
 }
 
 template <class D, class T>
-HWY_INLINE hn::Vec<D> load_some(D d, const T* p, int64_t n) {
-  return n == static_cast<int64_t>(hn::Lanes(d)) ? load(d, p)
-                                                 : load_n(d, p, static_cast<size_t>(n));
+HWY_INLINE hn::Vec<D> load_some(D d, const T* p, AllLanes) {
+  return load(d, p);
+}
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_some(D d, const T* p, SomeLanes n) {
+  return load_n(d, p, n.count);
 }
 template <class D, class V, class T>
-HWY_INLINE void store_some(D d, V v, T* p, int64_t n) {
-  if (n == static_cast<int64_t>(hn::Lanes(d))) {
-    store(d, v, p);
-  } else {
-    store_n(d, v, p, static_cast<size_t>(n));
-  }
+HWY_INLINE void store_some(D d, V v, T* p, AllLanes) {
+  store(d, v, p);
+}
+template <class D, class V, class T>
+HWY_INLINE void store_some(D d, V v, T* p, SomeLanes n) {
+  store_n(d, v, p, n.count);
 }
 
 /// Mean and centred sum of squares of each channel over `pixels` pixels: mean[C], m2[C].
 template <class T, class A = Acc<T>>
 void slab_moments(const T* x, int64_t pixels, int64_t channels, A* mean, A* m2) {
   const Tag<T> d;
-  for_channels(d, channels, [&](int64_t c, int64_t n) HWY_ATTR {
+  for_channels(d, channels, [&](int64_t c, auto n) HWY_ATTR {
     auto total_mean = hn::Zero(d), total_m2 = hn::Zero(d);
     for (int64_t first = 0; first < pixels; first += kBlock) {
       const int64_t count = std::min(kBlock, pixels - first);
@@ -157,24 +169,33 @@ void measure(Launch& launch, const GroupNormParams& p, const GroupNormForward<T>
   });
 }
 
+/// apply_slab for one activation, with or without factors.
+template <bool kSilu, bool kFactors, class T, class Out, class A = Acc<T>>
+void apply_rows(int64_t channels, const T* x, Out* y, int64_t pixels, Channels<A> k,
+                const A* factors) {
+  const Tag<T> d;
+  for (int64_t i = 0; i < pixels; ++i) {
+    const int64_t at = i * channels;
+    for_channels(d, channels, [&](int64_t c, auto n) HWY_ATTR {
+      const auto centred = hn::Sub(load_some(d, x + at + c, n), load_some(d, k.centre + c, n));
+      auto value = hn::MulAdd(centred, load_some(d, k.scale + c, n), load_some(d, k.bias + c, n));
+      if constexpr (kSilu) value = silu(d, value);
+      if constexpr (kFactors) value = hn::Mul(value, load_some(d, factors + at + c, n));
+      store_some(d, value, y + at + c, n);
+    });
+  }
+}
+
 /// y = act(z) factor in the dtype of y. factors [pixels, C], or null.
 template <class T, class Out, class A = Acc<T>>
 void apply_slab(const GroupNormParams& p, const T* x, Out* y, int64_t pixels, const Channels<A>& k,
                 const A* factors) {
-  const Tag<T> d;
-  for (int64_t i = 0; i < pixels; ++i) {
-    const T* px = x + i * p.channels;
-    Out* py = y + i * p.channels;
-    for_channels(d, p.channels, [&](int64_t c, int64_t n) HWY_ATTR {
-      const auto centred = hn::Sub(load_some(d, px + c, n), load_some(d, k.centre + c, n));
-      const auto z = hn::MulAdd(centred, load_some(d, k.scale + c, n), load_some(d, k.bias + c, n));
-      auto value = p.activation == 0 ? silu(d, z) : z;
-      if (factors != nullptr) {
-        value = hn::Mul(value, load_some(d, factors + i * p.channels + c, n));
-      }
-      store_some(d, value, py + c, n);
-    });
-  }
+  const int64_t c = p.channels;
+  const bool is_silu = p.activation == 0;
+  if (is_silu && factors == nullptr) return apply_rows<true, false>(c, x, y, pixels, k, factors);
+  if (is_silu) return apply_rows<true, true>(c, x, y, pixels, k, factors);
+  if (factors == nullptr) return apply_rows<false, false>(c, x, y, pixels, k, factors);
+  apply_rows<false, true>(c, x, y, pixels, k, factors);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -39,11 +39,17 @@ std::vector<double> step_sizes(const LangevinAttrs& a, double alpha, const std::
 /// Four neighbours in order, then the quads of a tile by halving.
 template <class T>
 double squares_of_tile(const T* values, int64_t count) {
-  std::array<double, kNoiseTile / 4> quads{};
-  for (int64_t i = 0; i < count; ++i) {
+  const auto square = [values](int64_t i) {
     const auto value = static_cast<double>(values[i]);
-    quads[static_cast<size_t>(i / 4)] += value * value;
+    return value * value;
+  };
+  std::array<double, kNoiseTile / 4> quads{};
+  const int64_t whole = count / 4;
+  for (int64_t q = 0; q < whole; ++q) {
+    const int64_t i = 4 * q;
+    quads[static_cast<size_t>(q)] = square(i) + square(i + 1) + square(i + 2) + square(i + 3);
   }
+  for (int64_t i = 4 * whole; i < count; ++i) quads[static_cast<size_t>(whole)] += square(i);
   return sum_by_halving(quads);
 }
 

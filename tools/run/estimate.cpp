@@ -34,6 +34,9 @@ Estimate::Estimate(const nn::Network& network, const Config& config)
   nn::move_to(*network_, kMeta);
   parameters_ = nn::count_parameters(*network_, nn::Training::trained) +
                 nn::count_parameters(*network_, nn::Training::frozen);
+  for (const nn::Parameter& p : nn::parameters_of(*network_)) {
+    if (p.layout == nn::ReferenceLayout::conv) packed_ += p.value->numel();
+  }
   one_ = footprint(*network_, 1);
   if (config.train.precision != "bf16") return;
   copy_ = network_->clone();
@@ -53,8 +56,8 @@ int64_t Estimate::training_bytes(int64_t images) const {
 
 int64_t Estimate::sampling_bytes(int64_t images) const {
   const int64_t state = 4 * images * image_.image_size * image_.image_size * image_.channels;
-  return 4 * parameters_ + 3 * state +
-         footprint(*network_, images).sampling_bytes;  // x, mean, score
+  return 4 * (parameters_ + packed_) + 3 * state +  // x, mean, score
+         footprint(*network_, images).sampling_bytes;
 }
 
 int64_t Estimate::most_training(int64_t memory) const {
