@@ -1,6 +1,7 @@
 #include "models/config.h"
 
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
 #include "engine/core/check.h"
@@ -68,6 +69,10 @@ void ModelConfig::fields(Fields& f) {
   f.add(
       "energy", &energy,
       "the score is minus the gradient of E = |x - network(x)|^2 / 2; about three times the work");
+  f.add(
+      "energy_radius", &energy_radius,
+      "R >= 0: the network of an energy sees R tanh(x / R), so that far away the energy is that of "
+      "a normal density; 0: x itself");
   f.add("num_classes", &num_classes,
         "of a classifier, 0: what the data set has; of ncsnpp, ddpm and mlp: classes that the "
         "network is told, 0: none");
@@ -122,6 +127,8 @@ void ModelConfig::validate() const {
         "use true: the class is added to the embedding of the noise level");
   check(!learned_variance || (is_unet_or_mlp && !energy), "learned_variance", "is true",
         "use it with ncsnpp, ddpm or mlp, and energy = false");
+  check(energy_radius >= 0 && std::isfinite(energy_radius), "energy_radius",
+        "is negative or not finite", "use 0 or a few deviations of the data");
   check(!energy || name != "wideresnet", "energy", "is true", "use false for a classifier");
   if (name == "wideresnet") check_classifier(*this);
 }

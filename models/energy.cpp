@@ -10,7 +10,8 @@ namespace ito::nn {
 
 Tensor EnergyNetwork::energy(const Tensor& x, const Tensor& labels,
                              const ForwardOptions& options) const {
-  const Tensor rest = x - inner_->forward(x, labels, options);
+  const Tensor seen = radius_ > 0 ? radius_ * ops::tanh((1 / radius_) * x) : x;
+  const Tensor rest = x - inner_->forward(seen, labels, options);
   return 0.5 * ops::sum(ops::flatten(ops::square(rest)), {1});
 }
 

@@ -3,8 +3,8 @@
 #   exit_codes.sh GOLDEN_RUNNER FOLDER_OF_GOOD_CASES SCRATCH_FOLDER
 set -euo pipefail
 runner=$1 cases=$2 scratch=$3
-rm -rf "$scratch"
-mkdir -p "$scratch"
+source "$(dirname "$0")/../fresh_folder.sh"
+fresh_folder "$scratch"
 
 expect() {  # wanted exit code, wanted text of the output's last line, command...
   local wanted=$1 text=$2 status=0 output

@@ -3,7 +3,8 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 copy=$1
-rm -rf "$copy"
+source "$root/tests/fresh_folder.sh"
+fresh_folder "$copy"
 mkdir -p "$copy"/{engine/core,kernels/x,models,sde/training,samplers,tools,bench,tests}
 for folder in engine/core kernels/x models sde samplers tools bench tests; do
   echo '#include <vector>' >"$copy/$folder/fine.cpp"

@@ -410,8 +410,10 @@ TEST(ScoreMatching, WithoutGradientsTheValueIsTheSame) {
   }
 }
 
-TEST(Energy, TheOutputIsTheNegativeGradientAndCanBeTrained) {
-  nn::EnergyNetwork network(small_mlp());
+class Energy : public ::testing::TestWithParam<double> {};  // energy_radius
+
+TEST_P(Energy, TheOutputIsTheNegativeGradientAndCanBeTrained) {
+  nn::EnergyNetwork network(small_mlp(), GetParam());
   Tensor x = normals({2, 1, 1, 2}, 23);
   const Tensor labels = Tensor::full({2}, 3, DType::f64);
   const Tensor score = network.forward(x, labels, {});
@@ -441,6 +443,28 @@ TEST(Energy, TheOutputIsTheNegativeGradientAndCanBeTrained) {
     return ops::sum(score_matching_losses(forward, x, levels, indices(2), kNoise,
                                           Reduction::half_sum, {.key = kProbes}));
   });
+}
+INSTANTIATE_TEST_SUITE_P(All, Energy, ::testing::Values(0.0, 2.0));
+
+// f(x) = x + 1/x makes an energy of sum 1/(2 x^2), whose forces point outwards. With a radius f is
+// bounded, and all forces far away point inwards.
+TEST(EnergyRadius, KeepsEverythingTogether) {
+  class Follower final : public nn::Network {
+    Tensor forward(const Tensor& x, const Tensor&, const nn::ForwardOptions&) const override {
+      return x + x / ops::square(x);
+    }
+    void list(nn::ParameterList&) override {}
+    std::unique_ptr<nn::Network> clone() const override { return std::make_unique<Follower>(); }
+  };
+  const NoGradScope off;
+  const Tensor x = 50.0 * normals({16, 1, 1, 2}, 24), labels = Tensor::full({16}, 1, DType::f64);
+  const auto outward = [&](double radius) {
+    const nn::EnergyNetwork energy(std::make_unique<Follower>(), radius);
+    const Tensor force = energy.forward(x, labels, {});
+    return ops::sum(ops::flatten(force * x), {1}).to_vector<double>();
+  };
+  for (const double value : outward(0)) EXPECT_GT(value, 0);
+  for (const double value : outward(2)) EXPECT_LT(value, 0);
 }
 
 TEST(Contrastive, TheChainIsLangevinAndTheGradientTheDifferenceOfEnergies) {

@@ -2,8 +2,8 @@
 set -euo pipefail
 ito=$(realpath "$1")
 work=$2
-rm -rf "$work"
-mkdir -p "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/../fresh_folder.sh"
+fresh_folder "$work"
 cd "$work"
 unset ONEDNN_MAX_CPU_ISA
 

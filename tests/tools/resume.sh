@@ -114,4 +114,11 @@ train branch --max-steps 9 --set train.keep=1
 [ -d branch/checkpoints/step_00000009 ] || die "the checkpoint just saved is gone"
 "$ito" info branch >info.log
 grep -q 'step_00000009/ema' info.log || die "the checkpoint just saved is not taken"
+
+# What --math fast chose for each convolution is written beside the run; exact mode chooses nothing.
+ITO_CACHE_DIR=$PWD/plans "$ito" train "${tiny[@]}" --set model.nf=16 --max-steps 1 --math fast --out fast 2>/dev/null
+grep -o '"conv2d_dw 3x3 f32, [^"]*": *{"kernel": *"[a-zA-Z]*"' fast/algorithms.json >/dev/null ||
+  die "algorithms.json: $(cat fast/algorithms.json)"
+[ -s plans/cpu_convolutions.txt ] || die "the choices are not kept"
+[ -d whole ] && [ ! -e whole/algorithms.json ] || die "exact mode chose an algorithm"
 echo "every stop goes on to the same end"

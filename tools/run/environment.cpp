@@ -12,6 +12,7 @@
 #include "engine/core/version.h"
 #include "engine/cuda/runtime.h"
 #include "kernels/common/cpu_info.h"
+#include "kernels/common/library.h"
 #include "tools/run/estimate.h"
 
 namespace ito::tools {
@@ -49,6 +50,14 @@ std::string environment_json(Device device, const Config& config, int64_t step) 
     json["convolution_gflops"] = measured_rate(std::max(16, config.model.nf)) / 1e9;
   } else if (device.kind == DeviceKind::cuda) {
     json["gpu"] = cuda::runtime_of(device).info().name;
+  }
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string algorithms_json() {
+  auto json = nlohmann::ordered_json::object();
+  for (const KernelChoice& c : kernel_choices()) {
+    json[c.call] = {{"kernel", c.kernel}, {"reason", c.reason}};
   }
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

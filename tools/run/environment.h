@@ -14,4 +14,8 @@ namespace ito::tools {
 /// works about 0.3 s on a CPU. `convolution_gflops` is left out on other devices.
 std::string environment_json(Device device, const Config& config, int64_t step);
 
+/// One JSON object: for every call of a kernel that MathMode::fast chose in this process (op and
+/// sizes) the `kernel` and the `reason`.
+std::string algorithms_json();
+
 }  // namespace ito::tools

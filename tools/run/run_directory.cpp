@@ -45,8 +45,9 @@ std::string origin_text(const fs::path& origin) {
 /// Names of checkpoints in the making, and of files of a run in the making.
 bool is_temporary(const std::string& name) {
   if (name.starts_with(".tmp-step_")) return true;
-  constexpr std::string_view kFiles[] = {"config.toml",   "metrics.jsonl", "timing.jsonl",
-                                         "accuracy.json", "origin",        "LATEST"};
+  constexpr std::string_view kFiles[] = {"config.toml",   "metrics.jsonl",   "timing.jsonl",
+                                         "accuracy.json", "algorithms.json", "origin",
+                                         "LATEST"};
   const std::string_view file = target_of_temporary(name);
   return std::ranges::find(kFiles, file) != std::end(kFiles) || file.starts_with("step_");
 }
@@ -125,6 +126,9 @@ void RunDirectory::append_metrics(const std::string& line) const {
 }
 void RunDirectory::append_timing(const std::string& line) const {
   append(path_ / "timing.jsonl", line);
+}
+void RunDirectory::write_algorithms(const std::string& json) const {
+  write_text(path_ / "algorithms.json", json);
 }
 void RunDirectory::append_environment(const std::string& line) const {
   append(path_ / "environment.jsonl", line);

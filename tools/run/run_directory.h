@@ -34,6 +34,8 @@ class RunDirectory {
   /// timing.jsonl (clock times).
   void append_metrics(const std::string& json_line) const;
   void append_timing(const std::string& json_line) const;
+  /// algorithms.json: what --math fast chose (environment.h).
+  void write_algorithms(const std::string& json) const;
   /// Appends a line to environment.jsonl: where this process runs (environment.h).
   void append_environment(const std::string& json_line) const;
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "engine/core/check.h"
+#include "kernels/common/library.h"
 #include "models/load.h"
 #include "models/make.h"
 #include "sde/training/checkpoint.h"
@@ -150,6 +151,7 @@ TrainEnd RunLoop::run() {
     show_results();
     if (interrupted()) end = TrainEnd::interrupted;
   }
+  if (!kernel_choices().empty()) directory_->write_algorithms(algorithms_json());
   progress_.line(peak_memory_text(job_.device));
   return *end;
 }
