@@ -6,8 +6,9 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 source=$(cd "$here/../.." && pwd)
 folder=${1:-$(mktemp -d)}
-mkdir -p "$folder"
-rsync -rlpc --delete --exclude /build --exclude /runs --exclude .git "$source/" "$folder/"
+source "$here/../fresh_folder.sh"
+own_folder "$folder"
+rsync -rlpc --delete --exclude .made_by_a_test --exclude /build --exclude /runs --exclude .git "$source/" "$folder/"
 cd "$folder"
 cmake -S . -B build/faults -G Ninja -DCMAKE_BUILD_TYPE=Release -DITO_CUDA=OFF -DITO_EMULATOR=OFF \
   -DITO_BENCH=OFF >/dev/null
