@@ -11,7 +11,7 @@
 #include <mutex>
 #include <vector>
 
-#include "kernels/common/plan_cache.h"
+#include "engine/io/plan_cache.h"
 
 namespace ito {
 namespace {

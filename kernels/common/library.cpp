@@ -19,15 +19,6 @@ std::string variable_or_empty(const char* name) {
   return text == nullptr ? "" : text;
 }
 
-struct Choices {
-  std::mutex mutex;
-  std::vector<KernelChoice> list;
-};
-Choices& choices() {
-  static Choices instance;
-  return instance;
-}
-
 /// What is asked of a device once.
 const cuda::DeviceInfo& info_of(Device device) {
   static std::mutex mutex;
@@ -72,24 +63,6 @@ bool libraries_allowed(Device device) {
 LibraryState state_of(const SharedLibrary& library, int version) {
   return {true, std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
                     std::to_string(version % 100) + " (" + library.file() + ")"};
-}
-
-void record_kernel_choice(KernelChoice choice) {
-  Choices& all = choices();
-  const std::lock_guard lock(all.mutex);
-  const auto same = [&](const KernelChoice& c) { return c.call == choice.call; };
-  const auto found = std::find_if(all.list.begin(), all.list.end(), same);
-  if (found == all.list.end()) {
-    all.list.push_back(std::move(choice));
-  } else {
-    *found = std::move(choice);
-  }
-}
-
-std::vector<KernelChoice> kernel_choices() {
-  Choices& all = choices();
-  const std::lock_guard lock(all.mutex);
-  return all.list;
 }
 
 void record_missing_library(const std::string& ops, const std::string& library,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/core/device.h"
+#include "engine/core/kernel_choice.h"
 
 namespace ito {
 
@@ -45,18 +46,6 @@ struct LibraryState {
 };
 /// `version` as both vendors count it: 10000 major + 100 minor + patch.
 LibraryState state_of(const SharedLibrary& library, int version);
-
-/// Which kernel serves a call, and why; a run folder lists them.
-struct KernelChoice {
-  std::string call;    ///< op and sizes, or an op for all its calls
-  std::string kernel;  ///< "cuBLASLt", "cuDNN" or "own"
-  std::string reason;
-};
-
-/// Notes a choice; one that is listed already is replaced. Thread-safe.
-void record_kernel_choice(KernelChoice choice);
-/// In the order in which they were first made.
-std::vector<KernelChoice> kernel_choices();
 
 /// Notes once that `ops` run our own kernels since `library` is missing, and logs the reason.
 void record_missing_library(const std::string& ops, const std::string& library,

@@ -9,10 +9,10 @@
 #include <mutex>
 #include <sstream>
 
+#include "engine/core/kernel_choice.h"
 #include "engine/core/parallel.h"
+#include "engine/io/plan_cache.h"
 #include "kernels/common/cpu_info.h"
-#include "kernels/common/library.h"
-#include "kernels/common/plan_cache.h"
 
 namespace ito {
 namespace {

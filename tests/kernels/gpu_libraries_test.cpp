@@ -15,7 +15,7 @@
 #include "kernels/common/cublas.h"
 #include "kernels/common/cudnn.h"
 #include "kernels/common/library.h"
-#include "kernels/common/plan_cache.h"
+#include "engine/io/plan_cache.h"
 #include "kernels/conv2d/op.h"
 #include "kernels/conv2d_dw/op.h"
 #include "kernels/conv2d_dx/op.h"

@@ -8,11 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "engine/core/kernel_choice.h"
 #include "engine/core/parallel.h"
 #include "engine/core/version.h"
 #include "engine/cuda/runtime.h"
 #include "kernels/common/cpu_info.h"
-#include "kernels/common/library.h"
 #include "tools/run/estimate.h"
 
 namespace ito::tools {

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "engine/core/check.h"
-#include "kernels/common/library.h"
+#include "engine/core/kernel_choice.h"
 #include "models/load.h"
 #include "models/make.h"
 #include "sde/training/checkpoint.h"

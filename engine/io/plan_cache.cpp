@@ -1,4 +1,4 @@
-#include "kernels/common/plan_cache.h"
+#include "engine/io/plan_cache.h"
 
 #include <cstdlib>
 #include <fstream>
