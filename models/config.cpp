@@ -69,10 +69,9 @@ void ModelConfig::fields(Fields& f) {
   f.add(
       "energy", &energy,
       "the score is minus the gradient of E = |x - network(x)|^2 / 2; about three times the work");
-  f.add(
-      "energy_radius", &energy_radius,
-      "R >= 0: the network of an energy sees R tanh(x / R), so that far away the energy is that of "
-      "a normal density; 0: x itself");
+  f.add("energy_output", &energy_output,
+        "what the network of an energy returns: score, -dE/dx, where the score is that times a "
+        "positive number (ve); noise, dE/dx, where it is the noise times a negative one (others)");
   f.add("num_classes", &num_classes,
         "of a classifier, 0: what the data set has; of ncsnpp, ddpm and mlp: classes that the "
         "network is told, 0: none");
@@ -127,8 +126,7 @@ void ModelConfig::validate() const {
         "use true: the class is added to the embedding of the noise level");
   check(!learned_variance || (is_unet_or_mlp && !energy), "learned_variance", "is true",
         "use it with ncsnpp, ddpm or mlp, and energy = false");
-  check(energy_radius >= 0 && std::isfinite(energy_radius), "energy_radius",
-        "is negative or not finite", "use 0 or a few deviations of the data");
+  check_choice(energy_output, "energy_output", {"score", "noise"});
   check(!energy || name != "wideresnet", "energy", "is true", "use false for a classifier");
   if (name == "wideresnet") check_classifier(*this);
 }

@@ -37,7 +37,7 @@ struct ModelConfig {
   std::string nonlinearity = "swish";  ///< swish, elu, relu, lrelu
   bool learned_variance = false;       ///< twice the output channels: noise, then variances (iDDPM)
   bool energy = false;                 ///< the output is -grad of an energy made of the network
-  double energy_radius = 0;            ///< R: the network of an energy sees R tanh(x / R); 0: x
+  std::string energy_output = "score";  ///< of an energy: score, -dE/dx; noise, dE/dx
   int num_classes = 0;    ///< of a classifier, 0: what the data set has; of ncsnpp, ddpm and mlp:
                           ///< classes that the network is told, 0: none
   int depth = 28;         ///< wideresnet: 4 + 6 times the blocks per group

@@ -10,8 +10,7 @@ namespace ito::nn {
 
 Tensor EnergyNetwork::energy(const Tensor& x, const Tensor& labels,
                              const ForwardOptions& options) const {
-  const Tensor seen = radius_ > 0 ? radius_ * ops::tanh((1 / radius_) * x) : x;
-  const Tensor rest = x - inner_->forward(seen, labels, options);
+  const Tensor rest = x - inner_->forward(x, labels, options);
   return 0.5 * ops::sum(ops::flatten(ops::square(rest)), {1});
 }
 
@@ -25,7 +24,8 @@ Tensor EnergyNetwork::forward(const Tensor& x, const Tensor& labels,
     at.set_requires_grad();
   }
   const Tensor total = ops::sum(energy(at, labels, options));
-  return -grad(total, {at}, {.create_graph = create_graph})[0];
+  const Tensor slope = grad(total, {at}, {.create_graph = create_graph})[0];
+  return output_ == EnergyOutput::noise ? slope : -slope;
 }
 
 }  // namespace ito::nn

@@ -26,7 +26,9 @@ std::unique_ptr<Network> make_network(const ModelConfig& model, const ImageConfi
   model.validate();
   auto network = make_plain(model, image, init);
   if (!model.energy) return network;
-  return std::make_unique<EnergyNetwork>(std::move(network), model.energy_radius);
+  const bool noise = model.energy_output == "noise";
+  return std::make_unique<EnergyNetwork>(std::move(network),
+                                         noise ? EnergyOutput::noise : EnergyOutput::score);
 }
 
 std::unique_ptr<Network> make_network_shapes(const ModelConfig& model, const ImageConfig& image) {

@@ -68,7 +68,13 @@ void Conv2d::list(ParameterList& list) {
 GroupNorm::GroupNorm(int channels, int count)
     : weight(Tensor::full({channels}, 1, DType::f32)),
       bias(Tensor::zeros({channels}, DType::f32)),
-      groups(count > 0 ? count : std::max(1, std::min(channels / 4, 32))) {}
+      groups(count > 0 ? count : std::max(1, std::min(channels / 4, 32))) {
+  if (channels % groups == 0) return;
+  fail(ErrorCode::bad_value, "model.nf",
+       "makes a norm of " + std::to_string(channels) + " channels in " + std::to_string(groups) +
+           " groups",
+       "use a multiple of 32");
+}
 
 Tensor GroupNorm::operator()(const Tensor& x, Activation f, const Tensor& shift,
                              const Dropout& dropout) const {

@@ -42,6 +42,16 @@ ReverseVariance variance_of(const std::string& name) {
   return name == "learned" ? ReverseVariance::learned : ReverseVariance::posterior;
 }
 
+/// Refuses an energy whose output has the wrong sign for the SDE: its score would point uphill.
+void check_output(const nn::EnergyNetwork& energy, const Sde& sde, Labels labels, int levels) {
+  const bool is_noise = sde.score_scale(sde.T(), labels, levels) < 0;
+  if (is_noise == (energy.output() == nn::EnergyOutput::noise)) return;
+  const std::string wanted = is_noise ? "noise" : "score", found = is_noise ? "score" : "noise";
+  fail(ErrorCode::bad_combination, "model.energy_output",
+       "is " + found + " with sde.name = " + std::string(sde.name()),
+       "set model.energy_output = \"" + wanted + "\"");
+}
+
 }  // namespace
 
 Trainer::Trainer(std::unique_ptr<nn::Network> network, std::shared_ptr<const Sde> sde,
@@ -63,18 +73,22 @@ Trainer::Trainer(std::unique_ptr<nn::Network> network, std::shared_ptr<const Sde
          objective_.kind + " with sde.name = " + std::string(sde_->name()),
          "use smld, edm and cd with ve, ddpm, vlb and iddpm with vp, the others with any");
   }
-  if (objective_.kind == "cd" && dynamic_cast<const nn::EnergyNetwork*>(&trained()) == nullptr) {
+  const auto* energy = dynamic_cast<const nn::EnergyNetwork*>(&trained());
+  if (objective_.kind == "cd" && energy == nullptr) {
     fail(ErrorCode::bad_combination, "objective.kind", "is cd, but the network has no energy",
          "set model.energy = true");
   }
   // Second derivatives and chains of an energy lose too much in eight bits.
-  const bool derivatives = objective_.matches_scores() || objective_.kind == "cd" ||
-                           dynamic_cast<const nn::EnergyNetwork*>(&trained()) != nullptr;
+  const bool derivatives = objective_.matches_scores() || energy != nullptr;
   if (derivatives && train.precision == "bf16") {
     fail(ErrorCode::bad_combination, "train.precision",
          "is bf16 with an objective or a network of derivatives", "set train.precision = \"fp32\"");
   }
   if (!objective_.continuous) discrete_level(*sde_, 0, levels_);  // refuses SDEs without levels
+  if (energy != nullptr) {
+    check_output(*energy, *sde_, objective_.continuous ? Labels::continuous : Labels::discrete,
+                 levels_);
+  }
   if (objective_.sigma > 0) time_of_sigma(*sde_, objective_.sigma);
   if (objective_.kind == "vlb" || objective_.kind == "iddpm") {
     chain_ = DiffusionChain::of(*sde_, levels_);

@@ -20,6 +20,8 @@
 #include "sde/objectives/contrastive.h"
 #include "sde/objectives/importance.h"
 #include "sde/objectives/score_matching.h"
+#include "sde/training/score_network.h"
+#include "sde/training/trainer.h"
 
 namespace ito::sde {
 namespace {
@@ -410,13 +412,14 @@ TEST(ScoreMatching, WithoutGradientsTheValueIsTheSame) {
   }
 }
 
-class Energy : public ::testing::TestWithParam<double> {};  // energy_radius
+class Energy : public ::testing::TestWithParam<nn::EnergyOutput> {};
 
-TEST_P(Energy, TheOutputIsTheNegativeGradientAndCanBeTrained) {
+TEST_P(Energy, TheOutputIsTheGradientAndCanBeTrained) {
   nn::EnergyNetwork network(small_mlp(), GetParam());
   Tensor x = normals({2, 1, 1, 2}, 23);
   const Tensor labels = Tensor::full({2}, 3, DType::f64);
-  const Tensor score = network.forward(x, labels, {});
+  const Tensor output = network.forward(x, labels, {});
+  const double sign = GetParam() == nn::EnergyOutput::noise ? 1 : -1;
   const double h = 1e-5;
   for (size_t i = 0; i < 4; ++i) {
     const auto energy = [&](double step) {
@@ -424,12 +427,12 @@ TEST_P(Energy, TheOutputIsTheNegativeGradientAndCanBeTrained) {
       moved.span<double>()[i] += step;
       return ops::sum(network.energy(moved, labels)).item();
     };
-    EXPECT_NEAR(score.span<double>()[i], (energy(-h) - energy(h)) / (2 * h), 1e-8);
+    EXPECT_NEAR(output.span<double>()[i], sign * (energy(h) - energy(-h)) / (2 * h), 1e-8);
   }
   {
     const NoGradScope off;
     EXPECT_FALSE(network.forward(x, labels, {}).requires_grad());
-    EXPECT_EQ(network.forward(x, labels, {}).to_vector<double>(), score.to_vector<double>());
+    EXPECT_EQ(network.forward(x, labels, {}).to_vector<double>(), output.to_vector<double>());
   }
   const auto vp = make_sde({.name = "vp"});
   const std::vector<NoiseLevel> levels(2, continuous_level(*vp, 0.4, Weighting::std2));
@@ -444,27 +447,41 @@ TEST_P(Energy, TheOutputIsTheNegativeGradientAndCanBeTrained) {
                                           Reduction::half_sum, {.key = kProbes}));
   });
 }
-INSTANTIATE_TEST_SUITE_P(All, Energy, ::testing::Values(0.0, 2.0));
+INSTANTIATE_TEST_SUITE_P(All, Energy,
+                         ::testing::Values(nn::EnergyOutput::score, nn::EnergyOutput::noise));
 
-// f(x) = x + 1/x makes an energy of sum 1/(2 x^2), whose forces point outwards. With a radius f is
-// bounded, and all forces far away point inwards.
-TEST(EnergyRadius, KeepsEverythingTogether) {
-  class Follower final : public nn::Network {
-    Tensor forward(const Tensor& x, const Tensor&, const nn::ForwardOptions&) const override {
-      return x + x / ops::square(x);
+class Bounded final : public nn::Network {
+  Tensor forward(const Tensor& x, const Tensor&, const nn::ForwardOptions&) const override {
+    return ops::tanh(x);
+  }
+  void list(nn::ParameterList&) override {}
+  std::unique_ptr<nn::Network> clone() const override { return std::make_unique<Bounded>(); }
+};
+
+// E = |x - f|^2 / 2 of a bounded f grows with x, so that a density exp(-E) has a score that points
+// inwards far from the data, for every SDE. With the other sign E would be the log of a density.
+TEST(EnergyOutput, TheScoreOfEverySdePointsToTheData) {
+  const Tensor x = 50.0 * normals({16, 1, 1, 2}, 24);
+  for (const char* name : {"ve", "vp", "subvp"}) {
+    const std::shared_ptr<const Sde> sde = make_sde({.name = name});
+    const bool is_ve = std::string(name) == "ve";
+    const auto energy = [](nn::EnergyOutput output) {
+      return std::make_unique<nn::EnergyNetwork>(std::make_unique<Bounded>(), output);
+    };
+    const auto right = is_ve ? nn::EnergyOutput::score : nn::EnergyOutput::noise;
+    const auto wrong = is_ve ? nn::EnergyOutput::noise : nn::EnergyOutput::score;
+    const auto trainer = [&](nn::EnergyOutput output) {
+      return Trainer(energy(output), sde, {.kind = "dsm"}, {}, {}, 1000);
+    };
+    EXPECT_NO_THROW(trainer(right)) << name;
+    EXPECT_THROW(trainer(wrong), UserError) << name;
+    const std::shared_ptr<const nn::Network> network = energy(right);
+    const ScoreFn score = make_score(told_network(network), sde, {});
+    const std::vector<double> t{0.3};
+    for (const double along : ops::sum(ops::flatten(score(x, t) * x), {1}).to_vector<double>()) {
+      EXPECT_LT(along, 0) << name;
     }
-    void list(nn::ParameterList&) override {}
-    std::unique_ptr<nn::Network> clone() const override { return std::make_unique<Follower>(); }
-  };
-  const NoGradScope off;
-  const Tensor x = 50.0 * normals({16, 1, 1, 2}, 24), labels = Tensor::full({16}, 1, DType::f64);
-  const auto outward = [&](double radius) {
-    const nn::EnergyNetwork energy(std::make_unique<Follower>(), radius);
-    const Tensor force = energy.forward(x, labels, {});
-    return ops::sum(ops::flatten(force * x), {1}).to_vector<double>();
-  };
-  for (const double value : outward(0)) EXPECT_GT(value, 0);
-  for (const double value : outward(2)) EXPECT_LT(value, 0);
+  }
 }
 
 TEST(Contrastive, TheChainIsLangevinAndTheGradientTheDifferenceOfEnergies) {

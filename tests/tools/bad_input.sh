@@ -55,6 +55,7 @@ bad_train 203 '--set: optim.lr' --set optim.lr=nan
 bad_train 203 '--set: model.ch_mult' --set 'model.ch_mult=[1,x]'
 bad_train 201 '--set: "model.nf" has no =' --set model.nf
 bad_train 203 model.nf --set model.nf=7
+bad_train 203 'model.nf: makes a norm of 144 channels' --set model.nf=24 --set 'model.ch_mult=[1,3,3]'
 bad_train 203 train.batch --set train.batch=0
 bad_train 204 data.centered --set data.centered=false
 bad_train 204 data.image_size --set data.image_size=18
