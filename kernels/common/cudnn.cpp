@@ -6,9 +6,9 @@
 #include <cudnn.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <mutex>
+#include <tuple>
 #include <vector>
 
 #include "engine/io/plan_cache.h"
@@ -308,26 +308,9 @@ Plan make_plan(Launch& launch, const ConvolutionCall& c, const std::string& text
 }
 
 /// Everything that a plan depends on.
-using Key = std::array<int64_t, 17>;
+using Key = std::tuple<int, Direction, DType, bool, Conv2dParams::Sizes>;
 Key key_of(Device device, const ConvolutionCall& c) {
-  const Conv2dParams& p = c.p;
-  return {device.index,
-          static_cast<int64_t>(c.direction),
-          static_cast<int64_t>(c.x.dtype()),
-          c.has_bias(),
-          p.n,
-          p.h,
-          p.w,
-          p.ci,
-          p.co,
-          p.kh,
-          p.kw,
-          p.stride,
-          p.dilation,
-          p.pad_top,
-          p.pad_left,
-          p.pad_bottom,
-          p.pad_right};
+  return {device.index, c.direction, c.x.dtype(), c.has_bias(), c.p.sizes()};
 }
 
 bool takes(const ConvolutionCall& c) {

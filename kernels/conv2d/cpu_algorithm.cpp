@@ -18,27 +18,21 @@ namespace ito {
 namespace {
 
 /// Everything that the choice depends on.
-using Key = std::array<int64_t, 10>;
-
-Key key_of(ConvDirection direction, const Conv2dParams& p, DType dtype) {
-  return {static_cast<int64_t>(direction),
-          num_threads(),
-          p.n,
-          p.h,
-          p.w,
-          p.ci,
-          p.co,
-          p.pad_top,
-          p.pad_left,
-          static_cast<int64_t>(dtype)};
-}
+struct Key {
+  ConvDirection direction;
+  DType dtype;
+  int threads;
+  Conv2dParams::Sizes sizes;
+  auto operator<=>(const Key&) const = default;
+};
 
 std::string text_of(const Key& key) {
   constexpr std::array kNames{"conv2d", "conv2d_dx", "conv2d_dw"};
+  const auto [n, h, w, ci, co, kh, kw, stride, dilation, top, left, bottom, right] = key.sizes;
   std::ostringstream text;
-  text << kNames[static_cast<size_t>(key[0])] << " 3x3 " << name_of(static_cast<DType>(key[9]))
-       << ", x " << key[2] << 'x' << key[3] << 'x' << key[4] << 'x' << key[5] << ", " << key[6]
-       << " channels out, padding " << key[7] << ' ' << key[8] << ", " << key[1] << " threads";
+  text << kNames[static_cast<size_t>(key.direction)] << ' ' << kh << 'x' << kw << ' '
+       << name_of(key.dtype) << ", x " << n << 'x' << h << 'x' << w << 'x' << ci << ", " << co
+       << " channels out, padding " << top << ' ' << left << ", " << key.threads << " threads";
   return text.str();
 }
 
@@ -111,7 +105,7 @@ class Choices {
 ConvAlgorithm fastest_algorithm(ConvDirection direction, const Conv2dParams& p, DType dtype,
                                 const std::function<void(ConvAlgorithm)>& run) {
   static auto* choices = new Choices;  // never destroyed: other statics may still convolve
-  return choices->get(key_of(direction, p, dtype), run);
+  return choices->get({direction, dtype, num_threads(), p.sizes()}, run);
 }
 
 }  // namespace ito

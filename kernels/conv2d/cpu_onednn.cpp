@@ -235,24 +235,13 @@ std::shared_ptr<const Plan> make_plan(const Request& request, const Conv2dParams
   return nullptr;
 }
 
-std::vector<int64_t> key_of(const Request& r, const Conv2dParams& p) {
-  const int64_t images = r.direction == ConvDirection::dw ? p.n : 1;
-  return {static_cast<int64_t>(r.direction),
-          static_cast<int64_t>(r.type),
-          static_cast<int64_t>(r.bias),
-          images,
-          p.h,
-          p.w,
-          p.ci,
-          p.co,
-          p.kh,
-          p.kw,
-          p.stride,
-          p.dilation,
-          p.pad_top,
-          p.pad_left,
-          p.pad_bottom,
-          p.pad_right};
+/// forward and dx go image by image: their plans serve every batch.
+std::vector<int64_t> key_of(const Request& r, Conv2dParams p) {
+  if (r.direction != ConvDirection::dw) p.n = 1;
+  const Conv2dParams::Sizes sizes = p.sizes();
+  std::vector<int64_t> key{static_cast<int64_t>(r.direction), static_cast<int64_t>(r.type), r.bias};
+  key.insert(key.end(), sizes.begin(), sizes.end());
+  return key;
 }
 
 std::shared_ptr<const Plan> plan_for(const Request& r, const Conv2dParams& p) {

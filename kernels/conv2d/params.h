@@ -1,6 +1,7 @@
 // Sizes of a convolution, shared by conv2d, conv2d_dx and conv2d_dw on every device.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "engine/core/shape.h"
@@ -19,6 +20,11 @@ struct Conv2dParams {
   int64_t x_image() const { return h * w * ci; }    ///< elements of one image of x
   int64_t y_image() const { return ho * wo * co; }  ///< elements of one image of y
   int64_t weights() const { return co * kh * kw * ci; }
+  /// Everything that the others follow from: what a plan or a choice for p is remembered by.
+  using Sizes = std::array<int64_t, 13>;
+  Sizes sizes() const {
+    return {n, h, w, ci, co, kh, kw, stride, dilation, pad_top, pad_left, pad_bottom, pad_right};
+  }
   /// Multiplications and additions for one image.
   double flops() const {
     return 2.0 * static_cast<double>(ho * wo) * static_cast<double>(weights());
