@@ -240,7 +240,7 @@ void conv2d_cpu(Launch& launch, ConvDirection direction, const Conv2dParams& p,
         if (algorithm == ConvAlgorithm::direct) return direct(launch, direction, p, t);
         conv2d_winograd(launch, direction, p, t);
       };
-      return run(fastest_algorithm(direction, p, dtype_of<T>(), run));
+      return run(fastest_algorithm(direction, p, dtype_of<T>(), std::ref(run)));
     }
   }
   direct(launch, direction, p, t);

@@ -23,7 +23,8 @@ struct Conv2dArrays {
 };
 
 /// `bytes` of weights in another order, written by pack(memory): kept under `key` where the owner
-/// of the weights keeps them, else in scratch memory and made at every call.
+/// of the weights keeps them, else in scratch memory and made at every call. Pass std::ref of a
+/// lambda: a function that holds a reference allocates nothing.
 template <class T>
 std::shared_ptr<const void> packed_weights(Launch& launch, const Conv2dArrays<T>& t,
                                            std::vector<int64_t> key, size_t bytes,

@@ -235,7 +235,7 @@ std::shared_ptr<const Plan> make_plan(const Request& request, const Conv2dParams
   return nullptr;
 }
 
-/// forward and dx go image by image: their plans serve every batch.
+/// Of plans and of packed weights. forward and dx go image by image: their plans serve every batch.
 std::vector<int64_t> key_of(const Request& r, Conv2dParams p) {
   if (r.direction != ConvDirection::dw) p.n = 1;
   const Conv2dParams::Sizes sizes = p.sizes();
@@ -244,9 +244,10 @@ std::vector<int64_t> key_of(const Request& r, Conv2dParams p) {
   return key;
 }
 
-std::shared_ptr<const Plan> plan_for(const Request& r, const Conv2dParams& p) {
+std::shared_ptr<const Plan> plan_for(const std::vector<int64_t>& key, const Request& r,
+                                     const Conv2dParams& p) {
   static onednn::PlanCache<Plan> cache(512);
-  return cache.get(key_of(r, p), [&] { return make_plan(r, p); });
+  return cache.get(key, [&] { return make_plan(r, p); });
 }
 
 /// Between the arrays' own order and the library's.
@@ -267,14 +268,14 @@ void convert_weights(const Plan& plan, void* plain, void* packed, ConvDirection 
 
 /// forward and dx: every band of every image. Small images share a task, which saves set-up.
 template <class T>
-void run_images(Launch& launch, ConvDirection direction, const Plan& plan, const Conv2dParams& p,
-                const Conv2dArrays<T>& t) {
+void run_images(Launch& launch, ConvDirection direction, const Plan& plan, std::vector<int64_t> key,
+                const Conv2dParams& p, const Conv2dArrays<T>& t) {
   constexpr double kFlopsPerTask = 8e6;
   const auto& engine = onednn::engine();
   const bool forward = direction == ConvDirection::forward;
-  const auto packed = packed_weights(
-      launch, t, key_of({direction, onednn::type_of<T>(), t.bias != nullptr}, p),
-      plan.packed.get_size(), [&](void* to) { convert_weights(plan, t.w, to, direction); });
+  const auto pack = [&](void* to) { convert_weights(plan, t.w, to, direction); };
+  const auto packed =
+      packed_weights(launch, t, std::move(key), plan.packed.get_size(), std::ref(pack));
   const memory weights(plan.packed, engine, const_cast<void*>(packed.get()));
 
   const auto bands = static_cast<int64_t>(plan.pieces.size());
@@ -398,12 +399,13 @@ bool conv2d_onednn(Launch& launch, ConvDirection direction, const Conv2dParams& 
     }
   }
   const Request request{direction, onednn::type_of<T>(), t.bias != nullptr};
-  const std::shared_ptr<const Plan> plan = plan_for(request, p);
+  std::vector<int64_t> key = key_of(request, p);
+  const std::shared_ptr<const Plan> plan = plan_for(key, request, p);
   if (!plan) return false;
   if (direction == ConvDirection::dw) {
     run_sums(launch, *plan, p, t);
   } else {
-    run_images(launch, direction, *plan, p, t);
+    run_images(launch, direction, *plan, std::move(key), p, t);
   }
   return true;
 }

@@ -309,23 +309,24 @@ Filtering filtering_of(const Conv2dParams& p, ConvDirection direction) {
 struct Blocks {
   int64_t tiles, cols;   ///< of a block
   int64_t down, across;  ///< blocks
+  int64_t padded_width;  ///< output channels in whole panels
 
-  explicit Blocks(const Filtering& f) {
+  /// `unit`: columns of a panel.
+  Blocks(const Filtering& f, int64_t unit) {
     constexpr int64_t kFloats = 6144, kEnough = 8, kRowsOfProducts = 12;
-    const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_columns)();
     const int64_t most = std::max(kFloats / f.depth, kRowsOfProducts);
     down = (f.tiles() + most - 1) / most;
     tiles = round_up((f.tiles() + down - 1) / down, kTile);
-    const int64_t panels = round_up(f.width, unit) / unit;
+    padded_width = round_up(f.width, unit);
+    const int64_t panels = padded_width / unit;
     int64_t shares = 1;
     while (down * shares < kEnough && panels > 2 * shares) shares *= 2;
     cols = (panels + shares - 1) / shares * unit;
-    across = (panels * unit + cols - 1) / cols;
+    across = (padded_width + cols - 1) / cols;
   }
-  Block block(const Filtering& f, int64_t task) const {
+  Block block(int64_t task) const {
     const int64_t first = task / across * tiles, col = task % across * cols;
-    const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_columns)();
-    return {first, tiles, col, std::min(cols, round_up(f.width, unit) - col)};
+    return {first, tiles, col, std::min(cols, padded_width - col)};
   }
 };
 
@@ -351,8 +352,8 @@ void filter(Launch& launch, ConvDirection direction, const Filtering& f, const C
   constexpr int64_t kKind = -1;  // no key of a direct convolution begins with it
   const auto packed =
       packed_weights(launch, t, {kKind, static_cast<int64_t>(direction), f.depth, f.width},
-                     static_cast<size_t>(size) * sizeof(float), pack);
-  const Blocks blocks(f);
+                     static_cast<size_t>(size) * sizeof(float), std::ref(pack));
+  const Blocks blocks(f, unit);
   const Images<T> images{forward ? t.x : t.y, zeros<T>(launch, f.depth), forward ? t.bias : nullptr,
                          forward ? t.y : t.x};
   const int64_t tasks = blocks.down * blocks.across;
@@ -360,8 +361,7 @@ void filter(Launch& launch, ConvDirection direction, const Filtering& f, const C
       launch, tasks, Planes::size(blocks.tiles, f.depth) + Planes::size(blocks.tiles, blocks.cols));
   parallel_for(tasks, [&](int64_t task) {
     slots.with([&](float* scratch) {
-      k.run_block(f, blocks.block(f, task), images, static_cast<const float*>(packed.get()),
-                  scratch);
+      k.run_block(f, blocks.block(task), images, static_cast<const float*>(packed.get()), scratch);
     });
   });
 }
