@@ -88,50 +88,56 @@ namespace HWY_NAMESPACE {
 
 using namespace winograd;
 
-/// Row t of v: B^T d B of tile first + t. Tiles past the last one are zeros.
+/// Images that tiles are read from; the first pixel of a tile's window lies `top` rows and `left`
+/// columns before its place.
 template <class T>
-void transform_windows(const Filtering& f, const T* x, const T* zeros, int64_t first, int64_t count,
-                       const Planes& v) {
+struct Source {
+  const T *images, *zeros;
+  int64_t h, w, channels;
+  int64_t top, left;
+};
+
+/// Row t of `to`: the transformed window of tile first + t, with zeros for pixels outside the image
+/// and for tiles past the last one.
+template <class Transform, class T>
+HWY_INLINE void transform_tiles(const Filtering& f, const Source<T>& from, int64_t first,
+                                int64_t count, const Planes& to) {
+  constexpr int64_t kSide = Transform::kFrom;
   const FloatTag d;
   for (int64_t t = 0; t < count; ++t) {
     const Place place(f, first + t);
-    const T* pixels[kWindow][kWindow];
-    for (int64_t i = 0; i < kWindow; ++i) {
-      for (int64_t j = 0; j < kWindow; ++j) {
-        const int64_t r = place.row - f.pad_top + i, s = place.col - f.pad_left + j;
-        const bool inside = place.image < f.n && r >= 0 && r < f.h && s >= 0 && s < f.w;
-        pixels[i][j] = inside ? x + ((place.image * f.h + r) * f.w + s) * f.depth : zeros;
+    const T* pixels[kSide][kSide];
+    for (int64_t i = 0; i < kSide; ++i) {
+      for (int64_t j = 0; j < kSide; ++j) {
+        const int64_t r = place.row - from.top + i, s = place.col - from.left + j;
+        const bool inside = place.image < f.n && r >= 0 && r < from.h && s >= 0 && s < from.w;
+        pixels[i][j] = inside
+                           ? from.images + ((place.image * from.h + r) * from.w + s) * from.channels
+                           : from.zeros;
       }
     }
-    for (int64_t c = 0; c < f.depth; c += lanes()) {
-      transform<DataTransform>([&](int i, int j) HWY_ATTR { return load(d, pixels[i][j] + c); },
-                               [&](int i, int j, Vector y)
-                                   HWY_ATTR { hn::StoreU(y, d, v.at(i * kWindow + j, t, c)); });
+    for (int64_t c = 0; c < from.channels; c += lanes()) {
+      transform<Transform>([&](int i, int j) HWY_ATTR { return load(d, pixels[i][j] + c); },
+                           [&](int i, int j, Vector y)
+                               HWY_ATTR { hn::StoreU(y, d, to.at(i * kWindow + j, t, c)); });
     }
   }
 }
 
-/// Row t of m: A gy A^T of tile first + t, with zeros for pixels outside the image.
+/// B^T d B of the windows d of x.
+template <class T>
+void transform_windows(const Filtering& f, const T* x, const T* zeros, int64_t first, int64_t count,
+                       const Planes& v) {
+  const Source<T> windows{x, zeros, f.h, f.w, f.depth, f.pad_top, f.pad_left};
+  transform_tiles<DataTransform>(f, windows, first, count, v);
+}
+
+/// A gy A^T of the tiles of gy.
 template <class T>
 void transform_gradients(const Filtering& f, const T* gy, const T* zeros, int64_t first,
                          int64_t count, const Planes& m) {
-  const FloatTag d;
-  for (int64_t t = 0; t < count; ++t) {
-    const Place place(f, first + t);
-    const T* pixels[kTile][kTile];
-    for (int64_t i = 0; i < kTile; ++i) {
-      for (int64_t j = 0; j < kTile; ++j) {
-        const int64_t r = place.row + i, s = place.col + j;
-        const bool inside = r < f.ho && s < f.wo;
-        pixels[i][j] = inside ? gy + ((place.image * f.ho + r) * f.wo + s) * f.width : zeros;
-      }
-    }
-    for (int64_t c = 0; c < f.width; c += lanes()) {
-      transform<OutputAdjoint>([&](int i, int j) HWY_ATTR { return load(d, pixels[i][j] + c); },
-                               [&](int i, int j, Vector y)
-                                   HWY_ATTR { hn::StoreU(y, d, m.at(i * kWindow + j, t, c)); });
-    }
-  }
+  const Source<T> tiles{gy, zeros, f.ho, f.wo, f.width, 0, 0};
+  transform_tiles<OutputAdjoint>(f, tiles, first, count, m);
 }
 
 /// y = A^T m A + bias for the tiles and channels of a block.
