@@ -9,68 +9,22 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/common/gemm.cpp"
 #include "hwy/foreach_target.h"
-#include "kernels/common/simd-inl.h"
+#include "kernels/common/register_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ito {
 namespace HWY_NAMESPACE {
 
-// Register tile: kRows x kVectors vectors. 24 of 32 registers hold sums with AVX-512, 12 of 16 with
-// AVX2.
-#if HWY_TARGET <= HWY_AVX3
-constexpr int kRows = 12;
-#else
-constexpr int kRows = 6;
-#endif
-constexpr int kVectors = 2;
 static_assert(kTileRows % kRows == 0);
 
-/// Columns of one register tile.
-template <class A>
-int64_t panel_cols() {
-  return kVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<A>()));
-}
-
-/// Packed A: [rows][kDepthStride] when rows of A are contiguous, else panels [kDepth][kRows].
-enum class PackedA { by_row, by_depth };
-
-/// The register tile: c[Rows, panel] += a b over `depth`. c has rows kTileCols apart.
-template <int Rows, PackedA kLayout, class A>
-HWY_INLINE void multiply(const A* HWY_RESTRICT a, const A* HWY_RESTRICT b, int64_t depth,
-                         A* HWY_RESTRICT c) {
-  const hn::ScalableTag<A> d;
-  const size_t lanes = hn::Lanes(d);
-  hn::Vec<decltype(d)> sum[Rows][kVectors];
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-    sum[r][0] = hn::Load(d, c + r * kTileCols);
-    sum[r][1] = hn::Load(d, c + r * kTileCols + lanes);
-  }
-  for (int64_t k = 0; k < depth; ++k) {
-    const auto b0 = hn::Load(d, b), b1 = hn::Load(d, b + lanes);
-    b += kVectors * lanes;
-#pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r) {
-      const auto value = hn::Set(d, kLayout == PackedA::by_row ? a[r * kDepthStride] : a[r]);
-      sum[r][0] = hn::MulAdd(value, b0, sum[r][0]);
-      sum[r][1] = hn::MulAdd(value, b1, sum[r][1]);
-    }
-    a += kLayout == PackedA::by_row ? 1 : kRows;
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-    hn::Store(sum[r][0], d, c + r * kTileCols);
-    hn::Store(sum[r][1], d, c + r * kTileCols + lanes);
-  }
-}
-
-/// The same for 1 <= rows <= kRows. More rows may be computed: the tile has room for them.
-template <PackedA kLayout, class A>
-HWY_INLINE void multiply_rows(int64_t rows, const A* a, const A* b, int64_t depth, A* c) {
-  if (rows > 4) return multiply<kRows, kLayout>(a, b, depth, c);
-  if (rows > 2) return multiply<4, kLayout>(a, b, depth, c);
-  if (rows == 2) return multiply<2, kLayout>(a, b, depth, c);
-  multiply<1, kLayout>(a, b, depth, c);
+/// c[rows, panel] += a b for 1 <= rows <= kRows. More rows may be computed: the tile has room for
+/// them.
+template <Order kOrder, class A>
+HWY_INLINE void multiply_rows(int64_t rows, const Product<A>& p) {
+  if (rows > 4) return multiply<kRows, kVectors, kOrder>(p);
+  if (rows > 2) return multiply<4, kVectors, kOrder>(p);
+  if (rows == 2) return multiply<2, kVectors, kOrder>(p);
+  multiply<1, kVectors, kOrder>(p);
 }
 
 /// y[0, n) = x[0, n) in the accumulation type.
@@ -105,7 +59,7 @@ void pack_a(const MatrixView<T>& a, int64_t row, int64_t rows, int64_t at, int64
 /// Panels [depth][panel] of B's rows [at, at + depth), columns [col, col + cols), zero-padded.
 template <class T, class A = Acc<T>>
 void pack_b(const MatrixView<T>& b, int64_t at, int64_t depth, int64_t col, int64_t cols, A* to) {
-  const int64_t width = panel_cols<A>();
+  const int64_t width = panel_columns<A>();
   for (int64_t j = 0; j < cols; j += width, to += depth * width) {
     const T* from = b.data + at * b.row_stride + (col + j) * b.col_stride;
     const int64_t count = std::min(width, cols - j);
@@ -121,15 +75,23 @@ void pack_b(const MatrixView<T>& b, int64_t at, int64_t depth, int64_t col, int6
   }
 }
 
-/// Sums of a tile += packed A packed B.
-template <PackedA kLayout, class A>
+/// Sums of a tile += packed A packed B. Packed A is [rows][kDepthStride] in rows, or panels
+/// [kDepth][kRows] by depth.
+template <Order kOrder, class A>
 void multiply_tile(const Tile& t, int64_t depth, const A* a, const A* b, A* sums) {
-  const int64_t width = panel_cols<A>();
-  constexpr int64_t kRowStep = kLayout == PackedA::by_row ? kDepthStride : kDepth;
+  const int64_t width = panel_columns<A>();
+  constexpr int64_t kRowStep = kOrder == Order::by_row ? kDepthStride : kDepth;
   for (int64_t j = 0; j < t.cols; j += width) {
     for (int64_t r = 0; r < t.rows; r += kRows) {
-      multiply_rows<kLayout>(std::min<int64_t>(kRows, t.rows - r), a + r * kRowStep, b + j * depth,
-                             depth, sums + r * kTileCols + j);
+      multiply_rows<kOrder>(std::min<int64_t>(kRows, t.rows - r),
+                            Product<A>{.depth = depth,
+                                       .a = a + r * kRowStep,
+                                       .a_step = kOrder == Order::by_row ? kDepthStride : kRows,
+                                       .b = b + j * depth,
+                                       .b_step = width,
+                                       .c = sums + r * kTileCols + j,
+                                       .c_step = kTileCols,
+                                       .start = GemmStart::result});
     }
   }
 }
@@ -176,9 +138,9 @@ void gemm_tile(const Gemm<T, O>& p, const Tile& t, A* workspace) {
     pack_a(p.a, t.row, t.rows, at, depth, a);
     pack_b(p.b, at, depth, t.col, t.cols, b);
     if (p.a.col_stride == 1) {
-      multiply_tile<PackedA::by_row>(t, depth, a, b, sums);
+      multiply_tile<Order::by_row>(t, depth, a, b, sums);
     } else {
-      multiply_tile<PackedA::by_depth>(t, depth, a, b, sums);
+      multiply_tile<Order::by_depth>(t, depth, a, b, sums);
     }
   }
   write_tile(p, t, sums);

@@ -182,12 +182,12 @@ void run_block(const Filtering& f, const Block& b, const Images<T>& t, const flo
       multiply_panel<Order::by_row>(b.count, f.width - b.col - col,
                                     {.depth = f.depth,
                                      .a = v.at(point, 0, 0),
-                                     .row_step = v.row,
+                                     .a_step = v.row,
                                      .b = u.at(point, (b.col + col) / panel() * f.depth, 0),
                                      .b_step = u.row,
                                      .c = m.at(point, 0, col),
                                      .c_step = m.row,
-                                     .start = Start::zero});
+                                     .start = GemmStart::zero});
     }
   }
   write_tiles(f, b, m, t.bias, t.y);
@@ -241,22 +241,22 @@ void pack_adjoint_panel(const Filtering& f, const T* w, int64_t first, float* pa
   }
 }
 
-int64_t panel_columns() { return panel(); }
+int64_t panel_width() { return panel(); }
 
 /// Rows [first, first + rows) of p[point] (+)= m^T v over `depth` tiles: p [co][ci in whole
 /// panels].
 void add_products(int64_t point, int64_t first, int64_t rows, int64_t depth, const Planes& m,
-                  const Planes& v, const Planes& p, int start) {
+                  const Planes& v, const Planes& p, GemmStart start) {
   for (int64_t col = 0; col < p.row; col += panel()) {
     multiply_panel<Order::by_depth>(rows, v.row - col,
                                     {.depth = depth,
                                      .a = m.at(point, 0, first),
-                                     .row_step = m.row,
+                                     .a_step = m.row,
                                      .b = v.at(point, 0, col),
                                      .b_step = v.row,
                                      .c = p.at(point, first, col),
                                      .c_step = p.row,
-                                     .start = static_cast<Start>(start)});
+                                     .start = start});
   }
 }
 
@@ -294,7 +294,7 @@ using namespace winograd;
 HWY_EXPORT(kernels_f32);
 HWY_EXPORT(kernels_bf16);
 HWY_EXPORT(packed_size);
-HWY_EXPORT(panel_columns);
+HWY_EXPORT(panel_width);
 HWY_EXPORT(add_products);
 
 template <class T>
@@ -347,7 +347,7 @@ const T* zeros(Launch& launch, int64_t count) {
 template <class T>
 void filter(Launch& launch, ConvDirection direction, const Filtering& f, const Conv2dArrays<T>& t) {
   const Kernels<T> k = kernels<T>();
-  const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_columns)();
+  const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_width)();
   const bool forward = direction == ConvDirection::forward;
   const auto pack = [&](void* to) {
     const auto pack_panel = forward ? k.pack_forward_panel : k.pack_adjoint_panel;
@@ -377,7 +377,7 @@ template <class T>
 void weights_gradient(Launch& launch, const Filtering& f, const Conv2dArrays<T>& t) {
   constexpr int64_t kFloats = 8 << 20, kTilesPerTask = 8, kRowsPerTask = 48, kFewest = 48;
   const Kernels<T> k = kernels<T>();
-  const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_columns)();
+  const int64_t unit = HWY_DYNAMIC_DISPATCH(panel_width)();
   const int64_t most = std::max(kFloats / (kPoints * (f.depth + f.width)), kFewest);
   const int64_t group = std::min(most, f.tiles());
   const auto planes = [&](int64_t rows, int64_t cols) {
@@ -398,7 +398,7 @@ void weights_gradient(Launch& launch, const Filtering& f, const Conv2dArrays<T>&
       const int64_t row = task % row_tasks * kRowsPerTask;
       HWY_DYNAMIC_DISPATCH(add_products)
       (task / row_tasks, row, std::min(kRowsPerTask, f.width - row), count, m, v, sums,
-       first == 0 ? 0 : 1);
+       first == 0 ? GemmStart::zero : GemmStart::result);
     });
   }
   parallel_for(f.width, [&](int64_t channel) { k.write_weights(f, channel, sums, t.w); });

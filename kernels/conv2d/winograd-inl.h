@@ -7,7 +7,7 @@
 #define ITO_KERNELS_CONV2D_WINOGRAD_INL_H_
 #endif
 
-#include "kernels/common/simd-inl.h"
+#include "kernels/common/register_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ito {
@@ -114,72 +114,17 @@ HWY_INLINE void transform(Read x, Write y) {
   }
 }
 
-// Register tiles of the products: kRows rows of two vectors.
-#if HWY_TARGET <= HWY_AVX3
-constexpr int kRows = 12;
-#else
-constexpr int kRows = 6;
-#endif
-constexpr int kVectors = 2;
-
 HWY_INLINE int64_t lanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
 /// Columns of a register tile.
-HWY_INLINE int64_t panel() { return kVectors * lanes(); }
+HWY_INLINE int64_t panel() { return panel_columns<float>(); }
 
-/// c (+)= a b for register tiles. Element (r, k) of a is a[r * row_step + k] or, by_depth, a[k *
-/// row_step + r]; row k of b is at b + k * b_step, row r of c at c + r * c_step.
-enum class Order { by_row, by_depth };
-enum class Start { zero, result };
-struct Product {
-  int64_t depth;
-  const float* a;
-  int64_t row_step;
-  const float* b;
-  int64_t b_step;
-  float* c;
-  int64_t c_step;
-  Start start;
-};
-
-template <int Rows, int Vectors, Order kOrder>
-HWY_INLINE void multiply(const Product& p) {
-  const FloatTag d;
-  const int64_t next = lanes();
-  Vector sum[Rows][Vectors];
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      const float* c = p.c + r * p.c_step + v * next;
-      sum[r][v] = p.start == Start::zero ? hn::Zero(d) : hn::LoadU(d, c);
-    }
-  }
-  const float *a = p.a, *b = p.b;
-  for (int64_t k = 0; k < p.depth; ++k, b += p.b_step) {
-    Vector row[Vectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) row[v] = hn::LoadU(d, b + v * next);
-#pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r) {
-      const Vector value = hn::Set(d, kOrder == Order::by_row ? a[r * p.row_step] : a[r]);
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) sum[r][v] = hn::MulAdd(value, row[v], sum[r][v]);
-    }
-    a += kOrder == Order::by_row ? 1 : p.row_step;
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) hn::StoreU(sum[r][v], d, p.c + r * p.c_step + v * next);
-  }
-}
-
-/// The same for any number of rows, a multiple of 4 (kRows / 3 of them at the least).
+/// A product of register tiles for any number of rows, a multiple of 4 (kRows / 3 of them at the
+/// least).
 template <int Vectors, Order kOrder>
-HWY_INLINE void multiply_rows(int64_t rows, Product p) {
+HWY_INLINE void multiply_rows(int64_t rows, Product<float> p) {
   constexpr int64_t kThird = kRows / 3;
   const auto advance = [&](int64_t by) {
-    p.a += by * (kOrder == Order::by_row ? p.row_step : 1);
+    p.a += by * (kOrder == Order::by_row ? p.a_step : 1);
     p.c += by * p.c_step;
     rows -= by;
   };
@@ -190,7 +135,7 @@ HWY_INLINE void multiply_rows(int64_t rows, Product p) {
 
 /// The same for a panel of which `cols` columns are wanted.
 template <Order kOrder>
-HWY_INLINE void multiply_panel(int64_t rows, int64_t cols, const Product& p) {
+HWY_INLINE void multiply_panel(int64_t rows, int64_t cols, const Product<float>& p) {
   if (cols > lanes()) return multiply_rows<kVectors, kOrder>(rows, p);
   multiply_rows<1, kOrder>(rows, p);
 }
