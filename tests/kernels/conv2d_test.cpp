@@ -11,9 +11,9 @@
 #include "engine/core/allocator.h"
 #include "engine/core/parallel.h"
 #include "kernels/common/onednn.h"
-#include "kernels/conv2d/params.h"
 #include "kernels/conv2d_dw/op.h"
 #include "kernels/conv2d_dx/op.h"
+#include "tests/kernels/conv_case.h"
 #include "tests/kernels/exact.h"
 
 namespace ito {
@@ -25,15 +25,8 @@ const OpInfo& op_conv2d_dw();
 namespace testing {
 namespace {
 
-struct Case {
-  Shape x, w;
-  ops::Conv2dAttrs attrs;
-};
-
-constexpr ops::Conv2dAttrs kSame3{1, 1, 1, 1, 1, 1};
-
 /// Shapes that networks use: first and last layers, small and large images, both samplings.
-std::vector<Case> network_cases() {
+std::vector<ConvCase> network_cases() {
   return {
       {{7, 16, 16, 32}, {32, 3, 3, 32}, kSame3},
       {{7, 16, 16, 32}, {64, 3, 3, 32}, kSame3},
@@ -54,17 +47,16 @@ struct Results {
   Tensor y, gx, gw;
 };
 
-Results run(const Case& c, const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& gy) {
+Results run(const ConvCase& c, const Tensor& x, const Tensor& w, const Tensor& bias,
+            const Tensor& gy) {
   return {ops::conv2d(x, w, bias, c.attrs), ops::conv2d_dx(gy, w, x.shape(), c.attrs),
           ops::conv2d_dw(x, gy, w.shape(), c.attrs)};
 }
 
-Shape shape_of_y(const Case& c) { return output_shape(conv2d_params(c.x, c.w, c.attrs)); }
-
 /// Every combination of small sizes that the attributes allow, thinned by a stride that is prime to
 /// all counts, so that each value meets each other.
-std::vector<Case> small_cases() {
-  std::vector<Case> list;
+std::vector<ConvCase> small_cases() {
+  std::vector<ConvCase> list;
   int count = 0;
   for (const int64_t ci : {1, 3, 8, 17}) {
     for (const int64_t co : {1, 5, 16, 33}) {
@@ -87,7 +79,7 @@ std::vector<Case> small_cases() {
   return list;
 }
 
-std::string name_of(const Case& c) {
+std::string name_of(const ConvCase& c) {
   const ops::Conv2dAttrs& a = c.attrs;
   return to_string(c.x) + " * " + to_string(c.w) + " stride " + std::to_string(a.stride) +
          " dilation " + std::to_string(a.dilation) + " padding " + std::to_string(a.pad_top) + "," +
@@ -96,7 +88,7 @@ std::string name_of(const Case& c) {
 }
 
 /// Library and portable path against the plain loops, bit for bit.
-void expect_exact(const Case& c, DType dtype) {
+void expect_exact(const ConvCase& c, DType dtype) {
   SCOPED_TRACE(name_of(c) + " " + std::string(name_of(dtype)));
   const Tensor x = small_integers(c.x, dtype, 1), w = small_integers(c.w, dtype, 2);
   const Tensor bias = small_integers({c.w[0]}, dtype, 3);
@@ -118,14 +110,14 @@ void expect_exact(const Case& c, DType dtype) {
 
 TEST(Conv2d, ExactOnIntegersForEveryStrideDilationAndPadding) {
   const NoGradScope off;
-  for (const Case& c : small_cases()) {
+  for (const ConvCase& c : small_cases()) {
     for (const DType dtype : {DType::f32, DType::bf16}) expect_exact(c, dtype);
   }
 }
 
 TEST(Conv2d, ExactOnIntegersForShapesOfNetworks) {
   const NoGradScope off;
-  for (Case c : network_cases()) {
+  for (ConvCase c : network_cases()) {
     c.x = c.x.with(0, 3);
     for (const DType dtype : {DType::f32, DType::bf16}) expect_exact(c, dtype);
   }
@@ -134,7 +126,7 @@ TEST(Conv2d, ExactOnIntegersForShapesOfNetworks) {
 // Found by random search over shapes: here oneDNN 2.6.3 reads or writes memory that is not its own.
 TEST(Conv2d, ExactWhereTheLibraryIsNot) {
   const NoGradScope off;
-  const std::vector<Case> cases = {
+  const std::vector<ConvCase> cases = {
       {{2, 12, 12, 3}, {64, 1, 1, 3}, {.stride = 2}},
       {{2, 20, 6, 3}, {33, 1, 1, 3}, {.stride = 2}},
       {{3, 1, 10, 128}, {128, 5, 5, 128}, {1, 1, 2, 2, 2, 2}},
@@ -143,7 +135,7 @@ TEST(Conv2d, ExactWhereTheLibraryIsNot) {
       {{2, 3, 2, 8}, {33, 2, 2, 8}, {3, 1, 0, 1, 1, 1}},
       {{3, 21, 2, 64}, {8, 5, 5, 64}, {3, 1, 2, 2, 1, 2}},
   };
-  for (const Case& c : cases) {
+  for (const ConvCase& c : cases) {
     for (const DType dtype : {DType::f32, DType::bf16}) expect_exact(c, dtype);
   }
 }
@@ -151,7 +143,7 @@ TEST(Conv2d, ExactWhereTheLibraryIsNot) {
 // One image's result must not notice the others.
 TEST(Conv2d, ImagesDoNotDependOnTheBatch) {
   const NoGradScope off;
-  for (const Case& c : network_cases()) {
+  for (const ConvCase& c : network_cases()) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       SCOPED_TRACE(name_of(c) + " " + std::string(name_of(dtype)));
       const Tensor w = fractions(c.w, dtype, 2), bias = fractions({c.w[0]}, dtype, 3);
@@ -175,7 +167,7 @@ TEST(Conv2d, ImagesDoNotDependOnTheBatch) {
 TEST(Conv2d, ThreadsDoNotChangeABit) {
   const NoGradScope off;
   const int before = num_threads();
-  for (const Case& c : network_cases()) {
+  for (const ConvCase& c : network_cases()) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       SCOPED_TRACE(name_of(c) + " " + std::string(name_of(dtype)));
       const Tensor x = fractions(c.x, dtype, 1), w = fractions(c.w, dtype, 2);
@@ -212,7 +204,7 @@ TEST(Conv2d, StartsNoOpenMpThreads) {
   set_threads(3);
   const int64_t threads = threads_of_process();
   // A shape of its own, so that its primitives are created here.
-  const Case c{{4, 20, 21, 48}, {48, 3, 3, 48}, kSame3};
+  const ConvCase c{{4, 20, 21, 48}, {48, 3, 3, 48}, kSame3};
   run(c, fractions(c.x, DType::f32, 1), fractions(c.w, DType::f32, 2), {},
       fractions(shape_of_y(c), DType::f32, 4));
   EXPECT_EQ(threads_of_process(), threads);
@@ -234,7 +226,7 @@ TEST(Conv2d, ManyConfigurations) {
 }
 
 TEST(Conv2d, SeveralCallersAtOnce) {
-  const Case c{{3, 9, 11, 16}, {16, 3, 3, 16}, kSame3};
+  const ConvCase c{{3, 9, 11, 16}, {16, 3, 3, 16}, kSame3};
   const Tensor x = fractions(c.x, DType::f32, 1), w = fractions(c.w, DType::f32, 2);
   const Tensor gy = fractions(shape_of_y(c), DType::f32, 4);
   Results results[4];
@@ -255,7 +247,7 @@ TEST(Conv2d, SeveralCallersAtOnce) {
 
 TEST(Conv2d, AllocatesNothingInSteadyState) {
   const NoGradScope off;
-  const Case c{{5, 12, 12, 32}, {64, 3, 3, 32}, kSame3};
+  const ConvCase c{{5, 12, 12, 32}, {64, 3, 3, 32}, kSame3};
   for (const DType dtype : {DType::f32, DType::bf16, DType::f64}) {
     const Tensor x = fractions(c.x, dtype, 1), w = fractions(c.w, dtype, 2);
     const Tensor gy = fractions(shape_of_y(c), dtype, 4);

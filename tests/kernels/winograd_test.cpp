@@ -13,21 +13,15 @@
 #include "kernels/conv2d/op.h"
 #include "kernels/conv2d_dw/op.h"
 #include "kernels/conv2d_dx/op.h"
+#include "tests/kernels/conv_case.h"
 #include "tests/kernels/exact.h"
 
 namespace ito::testing {
 namespace {
 
-struct Case {
-  Shape x, w;
-  ops::Conv2dAttrs attrs;
-};
-
-constexpr ops::Conv2dAttrs kSame3{1, 1, 1, 1, 1, 1};
-
 /// Whole tiles, parts of tiles, images smaller than a tile; few and many channels, in whole and
 /// half panels; paddings from none to more than the taps reach; more tiles than a group of dw has.
-std::vector<Case> cases() {
+std::vector<ConvCase> cases() {
   return {{{2, 8, 8, 32}, {32, 3, 3, 32}, kSame3},
           {{3, 5, 7, 16}, {48, 3, 3, 16}, kSame3},
           {{1, 1, 1, 16}, {16, 3, 3, 16}, kSame3},
@@ -40,8 +34,6 @@ std::vector<Case> cases() {
           {{40, 16, 16, 128}, {256, 3, 3, 128}, kSame3}};
 }
 
-Shape shape_of_y(const Case& c) { return output_shape(conv2d_params(c.x, c.w, c.attrs)); }
-
 /// Operands of one case, and all directions by Winograd's algorithm.
 struct Inputs {
   Tensor x, w, bias, gy;
@@ -50,13 +42,13 @@ struct Results {
   Tensor y, gx, gw;
 };
 
-Inputs inputs_of(const Case& c, DType dtype) {
+Inputs inputs_of(const ConvCase& c, DType dtype) {
   return {fractions(c.x, dtype, 1), fractions(c.w, dtype, 2), fractions({c.w[0]}, dtype, 3),
           fractions(shape_of_y(c), dtype, 4)};
 }
 
 template <class T>
-Results winograd(const Case& c, const Inputs& in) {
+Results winograd(const ConvCase& c, const Inputs& in) {
   const Conv2dParams p = conv2d_params(in.x.shape(), c.w, c.attrs);
   const DType dtype = dtype_of<T>();
   const Results r{Tensor::empty(output_shape(p), dtype), Tensor::empty(in.x.shape(), dtype),
@@ -90,7 +82,7 @@ double relative_error(const Tensor& got, const Tensor& expected) {
 constexpr double kLimit = 1e-5, kBf16Rounding = 0x1p-8;
 
 template <class T>
-void expect_close(const Case& c, double limit) {
+void expect_close(const ConvCase& c, double limit) {
   SCOPED_TRACE(to_string(c.x) + " * " + to_string(c.w) + " " + to_string(dtype_of<T>()));
   ASSERT_TRUE(winograd_fits(conv2d_params(c.x, c.w, c.attrs)));
   const Inputs in = inputs_of(c, dtype_of<T>());
@@ -104,7 +96,7 @@ void expect_close(const Case& c, double limit) {
 
 TEST(Winograd, AgreesWithThePlainConvolutionInDouble) {
   const NoGradScope off;
-  for (const Case& c : cases()) {
+  for (const ConvCase& c : cases()) {
     expect_close<float>(c, kLimit);
     expect_close<BFloat16>(c, kLimit + kBf16Rounding);
   }
@@ -113,7 +105,7 @@ TEST(Winograd, AgreesWithThePlainConvolutionInDouble) {
 TEST(Winograd, AgreesWithThePlainConvolutionInDoubleWithAvx2) {
   const NoGradScope off;
   hwy::DisableTargets(HWY_AVX3 | HWY_AVX3_DL);
-  for (const Case& c : cases()) {
+  for (const ConvCase& c : cases()) {
     expect_close<float>(c, kLimit);
     expect_close<BFloat16>(c, kLimit + kBf16Rounding);
   }
@@ -122,7 +114,7 @@ TEST(Winograd, AgreesWithThePlainConvolutionInDoubleWithAvx2) {
 
 TEST(Winograd, AnImageDoesNotDependOnItsBatch) {
   const NoGradScope off;
-  for (const Case& c : cases()) {
+  for (const ConvCase& c : cases()) {
     SCOPED_TRACE(to_string(c.x) + " * " + to_string(c.w));
     const Inputs in = inputs_of(c, DType::f32);
     const int64_t last = c.x[0] - 1;
@@ -136,7 +128,7 @@ TEST(Winograd, AnImageDoesNotDependOnItsBatch) {
 
 TEST(Winograd, ThreadsChangeNothing) {
   const NoGradScope off;
-  for (const Case& c : cases()) {
+  for (const ConvCase& c : cases()) {
     SCOPED_TRACE(to_string(c.x) + " * " + to_string(c.w));
     const Inputs in = inputs_of(c, DType::f32);
     set_num_threads(1);
@@ -155,7 +147,7 @@ TEST(Winograd, KeptWeightsFollowTheirTensor) {
   const NoGradScope off;
   for (const MathMode mode : {MathMode::exact, MathMode::fast}) {
     set_math_mode(mode);
-    const Case c = cases().front();
+    const ConvCase c = cases().front();
     const Inputs in = inputs_of(c, DType::f32);
     const Tensor w = fractions(c.w, DType::f32, 2), other = fractions(c.w, DType::f32, 5);
     const auto results = [&](const Tensor& weights) {
