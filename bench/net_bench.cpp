@@ -3,10 +3,9 @@
 // line; each is answered by one line of JSON:
 //   forward N     one pass without gradients over the first N inputs; {"seconds": s}
 //   step N        one training step on them: loss, backward, clipping, Adam, average of the
-//   weights;
-//                 {"seconds": s, "loss": l, "grad_norm": g}
+//                 weights; {"seconds": s, "loss": l, "grad_norm": g}
 //   output N FILE the network's output for them, to FILE; {}
-//   peak          {"bytes": b}, the highest use of memory for tensors so far
+//   ready         {}: the network is loaded
 //
 //   net_bench make PRESET FILE [key=value...]   writes a network with random weights
 //   net_bench serve WEIGHTS INPUTS [--math exact|fast] [--precision fp32|bf16] [--threads N]
@@ -19,7 +18,6 @@
 #include <sstream>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/allocator.h"
 #include "engine/core/math_mode.h"
 #include "engine/core/parallel.h"
 #include "engine/io/safetensors.h"
@@ -65,7 +63,7 @@ class Server {
   }
 
   Json answer(const std::string& command, int64_t images, const std::string& file) {
-    if (command == "peak") return {{"bytes", allocator_of(kCpu).stats().peak_bytes}};
+    if (command == "ready") return Json::object();
     const Tensor x = first("x", images), labels = first("labels", images);
     if (command == "step") return step(x, images);
     const NoGradScope off;
