@@ -11,8 +11,9 @@ namespace ito {
 /// Writes `bytes` to a temporary sibling, syncs it, renames it to `path` and syncs the folder. A
 /// file that was there stays as it is until the rename, which replaces it in one step (a symbolic
 /// link is replaced, not followed). The folder must exist.
-/// Throws UserError write_failed, the temporary removed and the old file untouched; so it is for devices and pipes. Thread-safe. A
-/// process that is killed leaves at most a `<name>.tmp-<pid>-<n>` behind.
+/// Throws UserError write_failed, the temporary removed and the old file untouched; so it is for
+/// devices and pipes. Thread-safe. A process that is killed leaves at most a
+/// `<name>.tmp-<pid>-<n>` behind.
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 
 /// The file for which `name` is the temporary of a write that was killed, as left behind by

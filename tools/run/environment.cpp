@@ -27,6 +27,11 @@ std::string utc_now() {
   return text;
 }
 
+/// Bytes that are not UTF-8 (a name that the system reports) are replaced instead of refused.
+std::string text_of(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string environment_json(Device device, const Config& config, int64_t step) {
@@ -51,7 +56,7 @@ std::string environment_json(Device device, const Config& config, int64_t step) 
   } else if (device.kind == DeviceKind::cuda) {
     json["gpu"] = cuda::runtime_of(device).info().name;
   }
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return text_of(json);
 }
 
 std::string algorithms_json() {
@@ -59,7 +64,7 @@ std::string algorithms_json() {
   for (const KernelChoice& c : kernel_choices()) {
     json[c.call] = {{"kernel", c.kernel}, {"reason", c.reason}};
   }
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return text_of(json);
 }
 
 }  // namespace ito::tools
