@@ -93,7 +93,8 @@ TEST_P(Allocation, TrainingTakesNothingAfterItsFirstSteps) {
 
 /// Steps of a run after the second, judged by what an observer sees between them.
 void expect_steady(const ScoreFn& score, const Sde& sde, const samplers::SamplingConfig& config) {
-  const std::string name = config.method + " " + config.solver;
+  const std::string name =
+      config.method + " " + (config.method == "ode" ? config.solver : config.predictor);
   const std::vector<int64_t> samples{0, 1, 2};
   const Tensor x = images(3);
   allocator_of(kCpu).trim();
