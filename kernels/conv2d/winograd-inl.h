@@ -128,8 +128,14 @@ HWY_INLINE void multiply_rows(int64_t rows, Product<float> p) {
     p.c += by * p.c_step;
     rows -= by;
   };
-  for (; rows >= kRows; advance(kRows)) multiply<kRows, Vectors, kOrder>(p);
-  for (; rows >= 2 * kThird; advance(2 * kThird)) multiply<2 * kThird, Vectors, kOrder>(p);
+  while (rows >= kRows) {
+    multiply<kRows, Vectors, kOrder>(p);
+    advance(kRows);
+  }
+  while (rows >= 2 * kThird) {
+    multiply<2 * kThird, Vectors, kOrder>(p);
+    advance(2 * kThird);
+  }
   if (rows > 0) multiply<kThird, Vectors, kOrder>(p);
 }
 
