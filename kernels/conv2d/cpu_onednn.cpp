@@ -239,7 +239,9 @@ std::shared_ptr<const Plan> make_plan(const Request& request, const Conv2dParams
 std::vector<int64_t> key_of(const Request& r, Conv2dParams p) {
   if (r.direction != ConvDirection::dw) p.n = 1;
   const Conv2dParams::Sizes sizes = p.sizes();
-  std::vector<int64_t> key{static_cast<int64_t>(r.direction), static_cast<int64_t>(r.type), r.bias};
+  std::vector<int64_t> key;
+  key.reserve(sizes.size() + 4);  // packed_weights adds one
+  key.assign({static_cast<int64_t>(r.direction), static_cast<int64_t>(r.type), r.bias});
   key.insert(key.end(), sizes.begin(), sizes.end());
   return key;
 }
