@@ -29,6 +29,10 @@ evaluate series run "${few[@]}" --checkpoints all --json --metrics swd,energy,mm
 [ "$(wc -l <series.out)" = 3 ] || die "$(cat series.out)"
 grep -q '^{"best":"run/checkpoints/step_0000000[48]/ema.safetensors","by":"energy","value":' \
   <(tail -n 1 series.out) || die "$(cat series.out)"
+for step in 4 8; do
+  sum=$(sha256sum <run/checkpoints/step_0000000$step/ema.safetensors)
+  grep -q "\"checksum\":\"${sum%% *}\"" series.out || die "not the SHA-256 of step $step: $(cat series.out)"
+done
 lines=$(wc -l <run/eval.jsonl)
 evaluate again run "${few[@]}" --checkpoints all --json --metrics swd,energy,mmd
 cmp series.out again.out || die "a second time other numbers"
@@ -140,7 +144,8 @@ evaluate fid run "${inception[@]}" --samples 10 --allow-small --metrics fid,is,k
 for word in fid is kid kid_standard_deviation; do
   grep -Eq "^  $word +[-0-9.e+]+$" fid.out || die "no $word in $(cat fid.out)"
 done
-grep -Eq '^  inception +[0-9a-f]{16}, resize tf1$' fid.out || die "$(cat fid.out)"
+sum=$(sha256sum <inception.safetensors)
+grep -Eq "^  inception +${sum%% *}, resize tf1\$" fid.out || die "$(cat fid.out)"
 # Reference statistics from a file give what the images give.
 for layout in edm score_sde; do
   evaluate stats --set data.name=digits --set data.image_size=16 --set data.channels=1 \

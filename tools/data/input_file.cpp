@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "engine/core/check.h"
-#include "engine/io/checksum.h"
+#include "engine/io/sha256.h"
 
 namespace ito::data {
 
@@ -195,10 +195,10 @@ std::vector<uint8_t> read_picture_file(const std::filesystem::path& path, const 
   return file;
 }
 
-std::string file_checksum(const std::filesystem::path& path) {
+std::string file_sha256(const std::filesystem::path& path) {
   const File file = open_file(path);
   std::vector<uint8_t> piece(kChunk);
-  Checksum sum;
+  Sha256 sum;
   while (const size_t found = read_some(file.get(), path, piece.data(), piece.size())) {
     sum.add(piece.data(), found);
   }

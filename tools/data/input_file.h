@@ -48,9 +48,8 @@ inline constexpr uint64_t kMaxPictureBytes = uint64_t(256) << 20;
 /// file_truncated for no byte at all, file_mismatch beyond kMaxPictureBytes.
 std::vector<uint8_t> read_picture_file(const std::filesystem::path& path, const char* format);
 
-/// FNV-1a, 64 bits, of a file's bytes as they are, as 16 hexadecimal digits: tells files apart,
-/// proves nothing against forgers. Throws UserError(file_missing).
-std::string file_checksum(const std::filesystem::path& file);
+/// SHA-256 of a file's bytes as they are, as `sha256sum` prints it. Throws UserError(file_missing).
+std::string file_sha256(const std::filesystem::path& file);
 
 /// The largest content that one data set may have, in bytes: what a header may promise at most.
 inline constexpr uint64_t kMaxContentBytes = uint64_t(4) << 30;

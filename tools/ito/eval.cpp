@@ -226,10 +226,10 @@ Json conditions_of(const EvalOptions& o, const metrics::EvaluationRequest& reque
                       {"checksum", checksum_text(Tensor::from(r.bytes, {std::ssize(r.bytes)}))}};
   }
   if (request.held_out) c["held_out_images"] = request.held_out->size();
-  if (!o.statistics.empty()) c["statistics"] = data::file_checksum(o.statistics);
-  if (request.classifier) c["classifier"] = data::file_checksum(request.classifier->file);
+  if (!o.statistics.empty()) c["statistics"] = data::file_sha256(o.statistics);
+  if (request.classifier) c["classifier"] = data::file_sha256(request.classifier->file);
   if (request.inception) {
-    c["inception"] = data::file_checksum(o.inception);
+    c["inception"] = data::file_sha256(o.inception);
     c["resize"] = o.resize;
   }
   c["directions"] = o.directions;
@@ -242,7 +242,7 @@ Json conditions_of(const EvalOptions& o, const metrics::EvaluationRequest& reque
 void add_sampling(Json& conditions, const EvalOptions& o, const fs::path& weights,
                   const std::string& seeds, Config& config) {
   conditions["weights"] = o.weights;
-  conditions["checksum"] = data::file_checksum(weights);
+  conditions["checksum"] = data::file_sha256(weights);
   conditions["seeds"] = seeds;
   conditions["math"] = o.common.math;
   Json sampling;

@@ -109,7 +109,7 @@ std::string record_of(const SampleOptions& o, const SampleJob& job, const sde::S
   const std::string& list = o.classes.classes;
   Json record;
   record["ito"] = ITO_VERSION;
-  record["model"] = data::file_checksum(model.file);
+  record["model"] = data::file_sha256(model.file);
   record["shape"] = {job.sample_shape[0], job.sample_shape[1], job.sample_shape[2]};
   record["seed"] = o.seed;
   record["math"] = o.common.math;
@@ -123,7 +123,7 @@ std::string record_of(const SampleOptions& o, const SampleJob& job, const sde::S
           : checksum_text(
                 Tensor::from(std::vector<uint8_t>(list.begin(), list.end()), {std::ssize(list)}));
   record["guidance"] = o.classes.guidance ? Json(*o.classes.guidance) : Json();
-  record["classifier"] = classes.guidance ? data::file_checksum(classes.guidance->file()) : "";
+  record["classifier"] = classes.guidance ? data::file_sha256(classes.guidance->file()) : "";
   samplers::SamplingConfig sampling = job.sampling;
   Fields fields;
   fields.section("sampling");
