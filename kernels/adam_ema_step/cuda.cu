@@ -15,6 +15,7 @@ constexpr int kChunkThreads = 64;   // small blocks spread the few chunks over t
 constexpr int kUnrolled = 32;       // loads under way per thread
 constexpr int kTotalThreads = 256;  // as on the CPU
 constexpr int kUpdateThreads = 256;
+constexpr float kNoUpdate = -1;  // in the place of the gradient's factor
 
 /// Squares of each chunk in double, 16 threads per chunk: partial [chunks].
 template <class T>
@@ -48,7 +49,7 @@ chunks_kernel(std::int64_t n, const T* __restrict__ g, double* __restrict__ part
 }
 
 /// One block: the norm from the chunks, and the factor of the gradient,
-/// min(1, limit / (norm + 1e-6)); limit < 0: 1.
+/// min(1, limit / (norm + 1e-6)); limit < 0: 1. A norm that is not finite: kNoUpdate.
 KERNEL(kTotalThreads)
 total_kernel(int chunks, double limit, const double* __restrict__ partial,
              double* __restrict__ norm, float* __restrict__ clip) {
@@ -65,7 +66,9 @@ total_kernel(int chunks, double limit, const double* __restrict__ partial,
   const double length = gpu::sqrt_rn(sums[0]);
   const double factor = gpu::div_rn(limit, gpu::add_rn(length, 1e-6));
   *norm = length;
-  *clip = limit >= 0 && factor < 1 ? static_cast<float>(factor) : 1.0f;
+  *clip = !(length < INFINITY)       ? kNoUpdate
+          : limit >= 0 && factor < 1 ? static_cast<float>(factor)
+                                     : 1.0f;
 }
 
 /// Scalars of one update, computed in fp64 and rounded once.
@@ -103,6 +106,7 @@ update_kernel(Arenas<T> a, Update u, const float* __restrict__ clip_factor) {
   const std::int64_t left = a.count - first;
   const unsigned count = left < gpu::kQuad ? static_cast<unsigned>(left) : gpu::kQuad;
   const float clip = *clip_factor;
+  if (clip == kNoUpdate) return;
   const gpu::Quad<T> g = gpu::load_quad(a.g + first, count, a.whole);
   gpu::Quad<T> p = gpu::load_quad(a.p + first, count, a.whole);
   gpu::Quad<T> m = gpu::load_quad(a.m + first, count, a.whole);

@@ -109,6 +109,7 @@ struct AdamEmaStep {
       double sum = 0;
       for (const T& g : x[kG].span<T>()) sum += static_cast<double>(g) * static_cast<double>(g);
       *norm.data<double>() = std::sqrt(sum);
+      if (!std::isfinite(sum)) return;
       update_range(update_of(a, std::sqrt(sum)), p.numel(), p.data<T>(), x[kG].data<T>(),
                    m.data<T>(), v.data<T>(), ema.data<T>());
     });
@@ -120,6 +121,7 @@ struct AdamEmaStep {
       const int64_t n = x[kP].numel();
       const double norm = std::sqrt(squared_norm(launch, x[kG].data<T>(), n));
       *y[0].data<double>() = norm;
+      if (!std::isfinite(norm)) return;
       const Update update = update_of(a, norm);
       parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
         update_range(update, end - begin, x[kP].data<T>() + begin, x[kG].data<T>() + begin,

@@ -21,8 +21,8 @@ struct AdamEmaAttrs {
 ///   p = p - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)       (Kingma & Ba 2015, alg. 1)
 ///   ema = ema - (1 - decay) (ema - p)
 /// Returns |g| [1] f64, the global norm before clipping, summed in an order that depends on the
-/// length alone. p, g, m, v, ema: [n] of one dtype (f32; f64). Throws ShapeError, DTypeError,
-/// ValueError.
+/// length alone. Where it is not finite, p, m, v and ema stay as they are. p, g, m, v, ema: [n] of
+/// one dtype (f32; f64). Throws ShapeError, DTypeError, ValueError.
 Tensor adam_ema_step(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v,
                      const Tensor& ema, const AdamEmaAttrs& attrs);
 

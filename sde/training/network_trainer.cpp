@@ -20,12 +20,6 @@ Tensor positions(int64_t first, int64_t count, Device device) {
   return Tensor::from(list, {count}, device);
 }
 
-/// Whether all elements are finite, by one number: the sum of finite numbers is not finite only if
-/// they are about as large as numbers get, which the caller finds out.
-bool looks_finite(const Tensor& array) {
-  return array.numel() == 0 || std::isfinite(ops::sum(array).item());
-}
-
 template <class T>
 bool all_finite(const Tensor& on_host) {
   return std::ranges::all_of(on_host.span<T>(), [](T v) { return std::isfinite(v); });
@@ -33,7 +27,8 @@ bool all_finite(const Tensor& on_host) {
 
 /// Name of the first part of `array` that is not finite; empty if all are.
 std::string first_nonfinite(const Arena& arena, const Tensor& array) {
-  if (looks_finite(array)) return {};
+  // The sum of finite numbers is not finite only if they are about as large as numbers get.
+  if (array.numel() == 0 || std::isfinite(ops::sum(array).item())) return {};
   const Tensor host = array.to(kCpu);
   for (size_t i = 0; i < arena.count(); ++i) {
     const Tensor part = arena.view(host, i);
@@ -111,8 +106,7 @@ void NetworkTrainer::over_micro_batches(int64_t batch,
   for (int64_t first = 0; first < batch; first += micro) run(first, std::min(micro, batch - first));
 }
 
-double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const LossesFn& losses,
-                                            std::string& nonfinite) {
+double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const LossesFn& losses) {
   const NoiseStream draws = stream();
   if (copy_) copy_->load(weights_);
   Tensors parts;  // read when all work is queued: a device is waited for once per step
@@ -128,17 +122,33 @@ double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const 
     if (copy_) copy_->drain(gradients_);
     parts.push_back(loss.detach());
   });
-  const NoGradScope off;
-  const std::string gradient = first_nonfinite(arena_, gradients_);
   double total = 0;
   for (const Tensor& part : parts) total += part.item();
-  if (std::isfinite(total)) {
-    if (!gradient.empty()) nonfinite = "the gradient of " + gradient;
-    return total;
-  }
-  const std::string parameter = first_nonfinite(arena_, weights_);  // then the loss only follows
-  nonfinite = parameter.empty() ? "the loss" : "parameter " + parameter;
   return total;
+}
+
+std::string NetworkTrainer::cause_of_bad_loss() const {
+  const std::string parameter = first_nonfinite(arena_, weights_);
+  return parameter.empty() ? "the loss" : "parameter " + parameter;
+}
+
+std::string NetworkTrainer::cause_of_bad_norm() const {
+  const std::string part = first_nonfinite(arena_, gradients_);
+  return part.empty() ? "the norm of the gradients" : "the gradient of " + part;
+}
+
+double NetworkTrainer::apply_gradients(double lr) {
+  const int64_t updates = progress_.updates();
+  return ops::adam_ema_step(weights_, gradients_, m_, v_, ema_,
+                            {.lr = lr,
+                             .beta1 = optim_.beta1,
+                             .beta2 = optim_.beta2,
+                             .eps = optim_.eps,
+                             .weight_decay = optim_.weight_decay,
+                             .grad_clip = optim_.grad_clip,
+                             .ema_decay = optim_.ema_decay(updates + 1),
+                             .step = updates + 1})
+      .item();
 }
 
 /// A step without an update.
@@ -155,24 +165,18 @@ void NetworkTrainer::pass_over(const std::string& nonfinite) {
 StepReport NetworkTrainer::update(int64_t batch, Device device, const LossesFn& losses) {
   gradients_.fill(0);
   StepReport report;
-  report.loss = accumulate_gradients(batch, device, losses, report.nonfinite);
-  const int64_t updates = progress_.updates();
-  report.lr = optim_.learning_rate(updates);
+  report.loss = accumulate_gradients(batch, device, losses);
+  report.lr = optim_.learning_rate(progress_.updates());
+  const NoGradScope off;
+  if (!std::isfinite(report.loss)) {
+    report.nonfinite = cause_of_bad_loss();
+  } else if (report.grad_norm = apply_gradients(report.lr); !std::isfinite(report.grad_norm)) {
+    report.nonfinite = cause_of_bad_norm();
+  }
   if (!report.nonfinite.empty()) {
     pass_over(report.nonfinite);
     return report;
   }
-  const NoGradScope off;
-  report.grad_norm = ops::adam_ema_step(weights_, gradients_, m_, v_, ema_,
-                                        {.lr = report.lr,
-                                         .beta1 = optim_.beta1,
-                                         .beta2 = optim_.beta2,
-                                         .eps = optim_.eps,
-                                         .weight_decay = optim_.weight_decay,
-                                         .grad_clip = optim_.grad_clip,
-                                         .ema_decay = optim_.ema_decay(updates + 1),
-                                         .step = updates + 1})
-                         .item();
   ++progress_.steps;
   progress_.skipped_in_a_row = 0;
   progress_.window.sum += report.loss;

@@ -17,7 +17,7 @@ namespace ito::sde {
 
 struct StepReport {
   double loss = 0;        ///< mean over the batch
-  double grad_norm = 0;   ///< global L2 norm before clipping
+  double grad_norm = 0;   ///< global L2 norm before clipping; 0 for a loss that is not finite
   double lr = 0;          ///< of this update
   std::string nonfinite;  ///< what was not finite, so that the step made no update; else empty
 };
@@ -118,9 +118,15 @@ class NetworkTrainer {
 
  private:
   void over_micro_batches(int64_t batch, const std::function<void(int64_t, int64_t)>& run) const;
-  /// Adds to the gradients and returns the mean loss. `nonfinite` becomes the name of what is not.
-  double accumulate_gradients(int64_t batch, Device device, const LossesFn& losses,
-                              std::string& nonfinite);
+  /// Adds to the gradients and returns the mean loss.
+  double accumulate_gradients(int64_t batch, Device device, const LossesFn& losses);
+  /// The first parameter that is not finite, else the loss itself.
+  std::string cause_of_bad_loss() const;
+  /// The first gradient that is not finite; in f64 their squares may be too large alone.
+  std::string cause_of_bad_norm() const;
+  /// Clip, Adam, average; returns the norm of the gradients. If that is not finite, nothing
+  /// changes.
+  double apply_gradients(double lr);
   void pass_over(const std::string& nonfinite);
 
   std::unique_ptr<nn::Network> network_, ema_network_;

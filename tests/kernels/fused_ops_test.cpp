@@ -2,10 +2,14 @@
 // in any batch.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "engine/autograd/autograd.h"
 #include "kernels/adam_ema_step/op.h"
+#include "kernels/common/op_table.h"
 #include "kernels/dropout/op.h"
 #include "kernels/group_norm_silu/op.h"
 #include "kernels/noise/op.h"
@@ -99,6 +103,63 @@ TEST_P(FusedOps, AdamLeavesTheArenasOfTheCpu) {
     for (size_t i = 0; i < 5; ++i) {
       EXPECT_TRUE(same_bits(arenas[0][i], arenas[1][i])) << n << " arena " << i;
     }
+  }
+}
+
+TEST_P(FusedOps, AdamRefusesGradientsThatAreNotFinite) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const int64_t n : {1, 7, 8193, 40003}) {
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity}) {
+      for (const int64_t at : {int64_t{0}, n / 2, n - 1}) {
+        for (const double clip : {1.0, -1.0}) {
+          Tensors before, a;
+          for (uint64_t i = 0; i < 5; ++i) {
+            before.push_back(random({n}, i));
+            if (i == 1) before.back().data<float>()[at] = bad;
+            a.push_back(before.back().clone().to(GetParam()));
+          }
+          const Tensor norm = ops::adam_ema_step(a[0], a[1], a[2], a[3], a[4],
+                                                 {.weight_decay = 0.01, .grad_clip = clip});
+          EXPECT_FALSE(std::isfinite(norm.item())) << n << " " << at;
+          for (size_t i = 0; i < 5; ++i) {
+            EXPECT_TRUE(same_bits(before[i], a[i])) << n << " " << at << " arena " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(FusedOps, AdamTakesTheLargestGradients) {
+  // Their squares are far beyond float; the norm is not.
+  Tensors a;
+  for (uint64_t i = 0; i < 5; ++i) a.push_back(Tensor::zeros({9}, DType::f32));
+  for (float& g : a[1].span<float>()) g = 3e38f;
+  for (Tensor& t : a) t = t.to(GetParam());
+  EXPECT_NEAR(ops::adam_ema_step(a[0], a[1], a[2], a[3], a[4], {}).item(), 9e38, 1e33);
+  // A first step of Adam has the length of the rate, whatever the gradient.
+  for (const float p : a[0].to(kCpu).span<float>()) EXPECT_NEAR(p, -2e-4, 1e-8);
+}
+
+TEST(AdamEmaStep, TheReferenceRefusesToo) {
+  const auto op = std::ranges::find(op_table(), std::string_view("adam_ema_step"), &OpInfo::name);
+  ASSERT_NE(op, op_table().end());
+  for (const double bad : {std::nan(""), HUGE_VAL, 1e200}) {  // the last has an infinite norm
+    Tensors x;
+    for (int i = 0; i < 5; ++i) {
+      x.push_back(Tensor::zeros({9}, DType::f64));
+      for (double& v : x.back().span<double>()) v = i + 1;
+    }
+    x[1].data<double>()[8] = bad;
+    const ops::AdamEmaAttrs attrs;
+    const Tensors y = (*op)->reference(x, &attrs);
+    for (const size_t i : {0, 2, 3, 4}) {
+      EXPECT_TRUE(same_bits(y[i == 0 ? 0 : i - 1], x[i])) << bad << " " << i;
+    }
+    EXPECT_FALSE(std::isfinite(y[4].item()));
+    ops::adam_ema_step(x[0], x[1], x[2], x[3], x[4], attrs);
+    for (const size_t i : {0, 2, 3, 4})
+      EXPECT_EQ(x[i].data<double>()[0], static_cast<double>(i + 1));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "kernels/binary/op.h"
+#include "kernels/cast/op.h"
 #include "kernels/unary/op.h"
 #include "models/make.h"
 #include "sde/config.h"
@@ -139,10 +140,8 @@ TEST(Nonfinite, MoreThanAHundredSkippedInARowAreAnError) {
 /// is not.
 class Steep final : public nn::Network {
  public:
-  explicit Steep(double scale)
-      : scale_(scale),
-        offset_(Tensor::zeros({2}, DType::f32)),
-        weight_(Tensor::zeros({2}, DType::f32)) {}
+  explicit Steep(double scale, DType dtype = DType::f32)
+      : scale_(scale), offset_(Tensor::zeros({2}, dtype)), weight_(Tensor::zeros({2}, dtype)) {}
   Tensor forward(const Tensor& x, const Tensor&, const nn::ForwardOptions&) const override {
     return (x * weight_) * scale_ + offset_;
   }
@@ -161,6 +160,12 @@ TEST(Nonfinite, TheFirstTensorInTheOrderOfTheNetworkIsNamed) {
   // The loss is fine, and so is the gradient of the first parameter.
   Trainer steep = trainer_of(std::make_unique<Steep>(1e38), "stop");
   EXPECT_EQ(culprit_of([&] { steep.step(points(0, 1e4f)); }), "the gradient of weight");
+  // The update has refused it: nothing has changed.
+  Trainer skipping = trainer_of(std::make_unique<Steep>(1e38), "skip");
+  const auto before = state_of(skipping);
+  EXPECT_EQ(skipping.step(points(0, 1e4f)).nonfinite, "the gradient of weight");
+  EXPECT_EQ(state_of(skipping), before);
+  EXPECT_EQ(skipping.progress().updates(), 0);
   Trainer gentle = trainer_of(std::make_unique<Steep>(1), "stop");
   EXPECT_EQ(culprit_of([&] { gentle.step(points(0)); }), "nothing");
 
@@ -175,6 +180,13 @@ TEST(Nonfinite, TheFirstTensorInTheOrderOfTheNetworkIsNamed) {
     EXPECT_EQ(culprit_of([&] { trainer.step(points(1)); }), "parameter " + parameters[i].name);
     EXPECT_EQ(trainer.nonfinite_state(), "parameter " + parameters[i].name);
   }
+}
+
+TEST(Nonfinite, TheNormOfFiniteNumbersMayBeTooLargeInDouble) {
+  Trainer trainer = trainer_of(std::make_unique<Steep>(1e200, DType::f64), "skip");
+  const auto before = state_of(trainer);
+  EXPECT_EQ(trainer.step(ops::cast(points(0), DType::f64)).nonfinite, "the norm of the gradients");
+  EXPECT_EQ(state_of(trainer), before);
 }
 
 TEST(Nonfinite, LargeNumbersAreFinite) {
