@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "engine/core/utf8.h"
+
 namespace ito {
 
 namespace {
@@ -10,22 +12,6 @@ std::string user_text(std::string_view subject, std::string_view fact, std::stri
   std::string text;
   text.append(subject).append(": ").append(fact).append("; fix: ").append(fix);
   return text;
-}
-
-/// Length of the valid UTF-8 sequence at the start of `s`, 0 if there is none.
-size_t utf8_length(std::string_view s) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
-  const unsigned char first = byte(0);
-  const size_t length = first < 0x80                     ? 1
-                        : first >= 0xC2 && first < 0xE0  ? 2
-                        : first >= 0xE0 && first < 0xF0  ? 3
-                        : first >= 0xF0 && first <= 0xF4 ? 4
-                                                         : 0;
-  if (length == 0 || s.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
 }
 
 }  // namespace

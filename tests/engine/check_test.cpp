@@ -32,6 +32,10 @@ TEST(Check, EscapesControlsAndBrokenUtf8ButKeepsText) {
   EXPECT_EQ(escaped("a\nb\x7f"), "a\\x0Ab\\x7F");
   EXPECT_EQ(escaped("\xc3"), "\\xC3");
   EXPECT_EQ(escaped("\xc2\x9b"), "\\xC2\\x9B");
+  // JSON refuses these, too: overlong, a surrogate, beyond U+10FFFF.
+  EXPECT_EQ(escaped("\xc0\xaf"), "\\xC0\\xAF");
+  EXPECT_EQ(escaped("\xed\xa0\x80"), "\\xED\\xA0\\x80");
+  EXPECT_EQ(escaped("\xf4\x90\x80\x80"), "\\xF4\\x90\\x80\\x80");
 }
 
 }  // namespace

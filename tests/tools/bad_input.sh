@@ -4,7 +4,7 @@
 source "$(dirname "$0")/common.sh"
 cases=0
 
-files() { find . ! -name 'expect.*' -printf '%P %s %T@\n' | sort; }
+files() { find . ! -name 'expect.*' \( -type d -printf '%P/\n' -o -printf '%P %s %T@\n' \) | sort; }
 
 # expect NUMBER SUBJECT COMMAND...: error[ENUMBER] SUBJECT..., exit code, no file new or changed.
 # SUBJECT is the beginning of what follows the number.
@@ -70,6 +70,12 @@ toml '[model]\nnf = "wide"\n' 203 'model.nf'
 toml '[model]\nnf = 2020-01-01\n' 203 'model.nf'
 toml '[model]\nnf = [[1]]\n' 203 'model.nf'
 toml '\xff\xfe' 205 'line 1'
+toml '[data]\npath = "a\xff"\n' 205 'line 2'
+# Which would be missed only when the first checkpoint is written.
+for name in $'a\xff' $'a\xc0\xaf' $'a\xed\xa0\x80'; do
+  bad_train 203 'data.path: "a\x' --data "$name"
+  bad_train 203 'data.path: "a\x' --set "data.path=$name"
+done
 bad_train 301 none.toml --config none.toml
 bad_train 301 run --config run
 expect 201 'ito info' "$ito" info run --preset demo
@@ -106,6 +112,35 @@ bad_sample 401 none/grid.png --trajectory none/grid.png
 bad_sample 401 run --trajectory run
 bad_sample 401 file --png file
 bad_sample 401 file/png --png file/png
+# Noticed before the work: nothing is said but the error, and data that is not there is not missed yet.
+early() { expect 401 "$@"; [ "$(wc -l <expect.err)" = 1 ] || die "late: $* ($(cat expect.err))"; }
+mkdir pictures folder folder/{grid,two_moons_dsm}.png
+cp run/samples/step_00000008.png pictures
+for place in file/new /proc/ito; do
+  early $place "$ito" train --preset mnist --data none --out $place
+  early $place "$ito" demo --out $place
+  early $place "$ito" toy --out $place
+  for writer in "data pack --data pictures --out" "sample run --grid" "sample run --npz" "sample run --png" \
+      "edit encode run --input none --out" "eval run --data none --stats-out" "likelihood run --csv" \
+      "report none --out" "convert none --out"; do
+    early $place "$ito" $writer $place
+  done
+done
+early folder/grid.png "$ito" demo --out folder
+early folder/two_moons_dsm.png "$ito" toy --out folder
+for name in samples checkpoints events; do
+  mkdir taken && touch taken/$name
+  early "taken/$name: cannot be created" "$ito" train --preset mnist --data none --out taken
+  rm -r taken
+done
+for name in run.lock config.toml metrics.jsonl timing.jsonl environment.jsonl checkpoints/LATEST; do
+  mkdir -p taken/$name
+  early "taken/$name: is no file" "$ito" train --preset mnist --data none --out taken
+  rm -r taken
+done
+mkdir run/eval.jsonl
+early run/eval.jsonl "$ito" eval run --data none --metrics swd
+rmdir run/eval.jsonl
 flock run/run.lock sleep 60 &
 locker=$!
 until ! flock -n run/run.lock true; do sleep 0.02; done

@@ -66,7 +66,7 @@ picture=pictures/seed_000000.png
 weights=run/checkpoints/step_00000004/ema.safetensors
 decode() { printf '%s' "$1" | base64 -d; }
 decode iVBORw0KGgoAAAANSUhEUgAAAAYAAAAECAIAAAAiZtkUAAAAEUlEQVR42mP4z8CAhhjIFQIApNEX6Tiq+V8AAAAASUVORK5CYII= >red.png
-mkdir png jpeg texts empty idx cifar diffusers kept
+mkdir -p png jpeg texts empty idx cifar diffusers kept taken/metrics.jsonl
 head -c 45 red.png >png/cut.png
 { printf '\377\330\377\340\0\20JFIF\0' && head -c 40 /dev/zero; } >jpeg/bad.jpg
 echo text | tee texts/a.txt >text
@@ -117,6 +117,7 @@ row 203 'no list of numbers' '--seeds: "<text>" is not a list of indices; fix: w
 row 203 'a class that the model does not know' '--class: names class <n>; fix: the model has classes 0 to <n>' ito sample told --class 10
 row 203 'a mask that is none' '--mask: is "<text>"; fix: write box:top,left,height,width with shares of the picture, random:0.5, or a PNG' ito edit inpaint run --input $picture --mask box:a,b,c,d --out new
 row 203 'a device that does not exist' '--device: is "<name>"; fix: use auto, cpu, cuda, cuda:N or emulated' ito sample run --device tpu
+row 203 'a name that is no text' 'data.path: "<name>" is not valid UTF-8; fix: rename the file or folder, or give a link to it' train --data $'a\xff'
 row 203 'no data named' 'data.path: is empty; fix: set it to the folder or file of <data set>' ito train --preset mnist --out new
 row 204 'values that exclude one another' 'data.centered: is false with sde.name = "<name>"; fix: set data.centered = true: <reason>' train --set data.centered=false
 row 204 'two outputs with one name' '<file>: is the name of two outputs; fix: give each its own' ito sample run --grid new.png --trajectory ./new.png
@@ -162,6 +163,7 @@ row 305 'an archive that is no checkpoint' '<file>: is a zip archive with 0 entr
 row 401 'a folder that is not there' '<file>: its folder does not exist; fix: name a file in a folder that exists' ito sample run --grid none/grid.png
 row 401 'a folder that cannot be written to' '<folder>: cannot be created: <reason>; fix: check free space and permissions' go_on /proc/ito
 row 401 'a file in the place of a folder' '<file>: cannot be created: Not a directory; fix: check free space and permissions' go_on text
+row 401 'a folder in the place of what a run writes' '<file>: is no file; fix: check free space and permissions' go_on taken
 row 401 'a folder in the place of a file' '<folder>: is a folder; fix: name a file in a folder that exists' ito report run --out empty
 row 401 'a device or pipe in the place of a file' '<file>: is a device or a pipe; fix: name a file in a folder that exists' ito report run --out pipe
 row 401 'no space for a file' '<file>: cannot write: <reason>; fix: check the disk, or choose another folder' small_files 1 ito report run --out new

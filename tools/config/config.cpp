@@ -7,6 +7,7 @@
 
 #include "engine/core/check.h"
 #include "engine/core/nearest_name.h"
+#include "engine/core/utf8.h"
 #include "models/presets/presets.h"
 
 namespace ito::tools {
@@ -83,6 +84,11 @@ Fields Config::fields() {
 }
 
 void Config::validate() const {
+  // It is kept in files of TOML and JSON, which hold no other bytes.
+  if (!is_utf8(data.path)) {
+    fail(ErrorCode::bad_value, "data.path", "\"" + data.path + "\" is not valid UTF-8",
+         "rename the file or folder, or give a link to it");
+  }
   data.validate();
   sde.validate();
   model.validate();

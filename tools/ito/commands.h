@@ -59,10 +59,6 @@ struct CommonOptions {
 void print_layers(const nn::Network& network, const nn::ImageConfig& image);
 /// Prints what training and sampling need, and what fits into `memory` bytes (0: what is free now).
 void print_estimate(const nn::Network& network, const Config& config, int64_t memory);
-/// Refuses a file that cannot be written, before the work whose result it takes: no folder, no
-/// permission, a name that is too long, a folder, a device or a pipe (which writing would replace).
-/// Throws UserError(write_failed).
-void check_output_file(const std::string& file);
 
 /// "20GiB", "512 MiB" or a number of bytes. Throws UserError(bad_value) naming `option`.
 int64_t parse_bytes(const std::string& text, const std::string& option);

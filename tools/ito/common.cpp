@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <filesystem>
@@ -87,25 +85,6 @@ ClassRequest ClassOptions::request() const {
 void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form) {
   app.add_option("--set", overrides, "Override one key: " + form + ". May be repeated")
       ->allow_extra_args(false);
-}
-
-void check_output_file(const std::string& file) {
-  namespace fs = std::filesystem;
-  const auto refuse = [&](const std::string& fact) {
-    fail(ErrorCode::write_failed, file, fact, "name a file in a folder that exists");
-  };
-  const fs::path folder = fs::path(file).parent_path();
-  std::error_code error;
-  if (!folder.empty() && !fs::is_directory(folder, error)) refuse("its folder does not exist");
-  if (access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) {
-    refuse("its folder cannot be written to");
-  }
-  const fs::file_type there = fs::symlink_status(file, error).type();
-  if (there == fs::file_type::none) refuse("cannot be used: " + error.message());
-  if (fs::is_directory(file, error)) refuse("is a folder");
-  const bool replaceable = there == fs::file_type::regular || there == fs::file_type::symlink ||
-                           there == fs::file_type::not_found;
-  if (!replaceable) refuse("is a device or a pipe");
 }
 
 std::vector<int64_t> parse_ranges(const std::string& text, const std::string& option) {

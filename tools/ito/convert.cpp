@@ -12,6 +12,7 @@
 #include "tools/import/diffusers.h"
 #include "tools/import/inception.h"
 #include "tools/ito/commands.h"
+#include "tools/run/output_check.h"
 
 namespace ito::tools {
 namespace {

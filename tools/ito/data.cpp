@@ -18,6 +18,7 @@
 #include "tools/data/survey.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/output_check.h"
 #include "tools/run/progress.h"
 
 namespace ito::tools {
@@ -158,6 +159,7 @@ int run_pack(const PackOptions& o) {
   if (fs::exists(o.out, error) && !o.overwrite) {
     fail(ErrorCode::output_exists, o.out, "exists already", "name another file, or --overwrite");
   }
+  check_output_file(o.out);
   install_interrupt_handlers();
   const Joined set(o);
   Progress progress;

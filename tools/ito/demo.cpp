@@ -7,6 +7,7 @@
 #include "tools/data/png.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/output_check.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
 #include "tools/run/train_run.h"
@@ -48,6 +49,11 @@ int run_demo(const DemoOptions& o) {
   const Device device = o.common.apply();
   install_interrupt_handlers();
   const std::filesystem::path out(o.out), run = out / "run";
+  check_output_folder(out);
+  if (std::filesystem::exists(out)) {
+    for (const char* name : {"grid.png", "trajectory.png"})
+      check_output_file((out / name).string());
+  }
   const TrainEnd end = run_training({.config = load_config({.preset = "demo"}),
                                      .out = run,
                                      .device = device,

@@ -24,6 +24,7 @@
 #include "tools/data/resize.h"
 #include "tools/ito/class_options.h"
 #include "tools/ito/commands.h"
+#include "tools/run/output_check.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
 

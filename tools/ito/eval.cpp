@@ -18,6 +18,7 @@
 #include "tools/ito/eval_log.h"
 #include "tools/ito/eval_sweep.h"
 #include "tools/metrics/evaluator.h"
+#include "tools/run/output_check.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
 
@@ -360,15 +361,14 @@ Json evaluate_network(const EvalOptions& o, const fs::path& weights, const Confi
   return numbers;
 }
 
-/// Records of all checkpoints and all ways to sample; those in the log are taken from there.
+/// Records of all checkpoints and all ways to sample; those in the log, if there is one, are taken
+/// from there.
 std::vector<Json> evaluate_networks(const EvalOptions& o, const Target& target,
                                     const Config& config, const std::vector<SweepCell>& cells,
                                     const Json& common, metrics::Evaluator& evaluator,
-                                    Device device) {
+                                    Device device, EvalLog* log) {
   const std::string text = o.seeds.empty() ? "0-" + std::to_string(o.samples - 1) : o.seeds;
   const std::vector<int64_t> seeds = parse_ranges(text, "--seeds");
-  std::optional<EvalLog> log;
-  if (!target.run.empty()) log.emplace(target.run / "eval.jsonl");
   Progress progress;
   std::vector<Json> records;
   for (const fs::path& weights : target.weights) {
@@ -444,6 +444,8 @@ int run_eval(const EvalOptions& o) {
   const Device device = o.common.apply();
   const Target target = target_of(o);
   check_usage(o, target);
+  std::optional<EvalLog> log;
+  if (!target.run.empty()) log.emplace(target.run / "eval.jsonl");
   const Config config = config_of(o, target);
   const std::vector<SweepCell> cells = sweep_cells(o.sweep, config);
   metrics::EvaluationRequest request = request_of(o, target, config, device);
@@ -458,8 +460,8 @@ int run_eval(const EvalOptions& o) {
   }
   if (target.images) evaluate_images(o, *target.images, conditions, channels, evaluator);
   if (target.weights.empty()) return 0;
-  const std::vector<Json> records =
-      evaluate_networks(o, target, config, cells, conditions, evaluator, device);
+  const std::vector<Json> records = evaluate_networks(o, target, config, cells, conditions,
+                                                      evaluator, device, log ? &*log : nullptr);
   if (cells.size() > 1 && !o.json) print_sweep(records);
   if (records.size() > 1) print_best(o, records);
   return 0;

@@ -27,7 +27,9 @@ bool is_record(const Json& json) {
 }  // namespace
 
 EvalLog::EvalLog(std::filesystem::path file) : file_(std::move(file)) {
-  const std::filesystem::path place = std::filesystem::exists(file_) ? file_ : file_.parent_path();
+  const bool exists = std::filesystem::exists(file_);
+  const std::filesystem::path place = exists ? file_ : file_.parent_path();
+  if (exists && !std::filesystem::is_regular_file(file_)) not_writable(file_);
   if (access(place.c_str(), W_OK) != 0) not_writable(file_);
   std::ifstream in(file_, std::ios::binary);
   std::string line;

@@ -12,6 +12,7 @@
 #include "tools/data/batch_source.h"
 #include "tools/ito/commands.h"
 #include "tools/run/class_guidance.h"
+#include "tools/run/output_check.h"
 #include "tools/run/progress.h"
 
 namespace ito::tools {

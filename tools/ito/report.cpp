@@ -7,6 +7,7 @@
 #include "engine/io/atomic_file.h"
 #include "tools/ito/commands.h"
 #include "tools/report/page.h"
+#include "tools/run/output_check.h"
 
 namespace ito::tools {
 

@@ -24,6 +24,7 @@
 #include "tools/ito/commands.h"
 #include "tools/run/animation.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/output_check.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
 #include "tools/run/sample_store.h"

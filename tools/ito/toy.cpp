@@ -8,6 +8,7 @@
 #include "tools/data/png.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/output_check.h"
 #include "tools/run/pitfalls.h"
 #include "tools/run/progress.h"
 #include "tools/run/toy_run.h"
@@ -30,6 +31,10 @@ std::vector<std::string> chosen(const std::string& option, const std::string& wa
   const std::vector<std::string_view> views(names.begin(), names.end());
   fail(ErrorCode::unknown_key, option, "there is no \"" + wanted + "\"",
        "use " + std::string(nearest_name(wanted, views)) + " (the nearest), or all");
+}
+
+std::string picture_name(const std::string& set, const std::string& objective) {
+  return set + "_" + objective + ".png";
 }
 
 void write_pitfalls(const std::filesystem::path& out, uint64_t seed) {
@@ -60,7 +65,14 @@ int run_gallery(const ToyOptions& o) {
     fail(ErrorCode::write_failed, o.out, "is no folder and cannot be made one",
          "name a folder that you may write to");
   }
-  check_output_file((out / "pitfall_mixing.png").string());
+  for (const char* name : {"pitfall_mixing.png", "pitfall_low_density.png"}) {
+    check_output_file((out / name).string());
+  }
+  for (const std::string& set : sets) {
+    for (const std::string& objective : objectives) {
+      check_output_file((out / picture_name(set, objective)).string());
+    }
+  }
   const auto seed = static_cast<uint64_t>(o.seed);
   // Sampling and the density take about as long as two seconds of training, the pitfalls ten.
   const double runs = static_cast<double>(sets.size() * objectives.size());
@@ -69,7 +81,7 @@ int run_gallery(const ToyOptions& o) {
   std::printf("From left to right: data, learned score, samples, density\n");
   for (const std::string& set : sets) {
     for (const std::string& objective : objectives) {
-      const std::string name = set + "_" + objective + ".png";
+      const std::string name = picture_name(set, objective);
       progress.show("training " + name);
       ToyResult result;
       try {

@@ -16,6 +16,7 @@
 
 #include "engine/core/check.h"
 #include "engine/io/atomic_file.h"
+#include "tools/run/output_check.h"
 
 namespace ito::tools {
 namespace {
@@ -42,14 +43,16 @@ std::string origin_text(const fs::path& origin) {
   return (error ? origin : whole).string() + "\n";
 }
 
+/// Files of a run that are written anew as a whole.
+constexpr std::string_view kFiles[] = {"config.toml",   "metrics.jsonl",   "timing.jsonl",
+                                       "accuracy.json", "algorithms.json", "origin"};
+
 /// Names of checkpoints in the making, and of files of a run in the making.
 bool is_temporary(const std::string& name) {
   if (name.starts_with(".tmp-step_")) return true;
-  constexpr std::string_view kFiles[] = {"config.toml",   "metrics.jsonl",   "timing.jsonl",
-                                         "accuracy.json", "algorithms.json", "origin",
-                                         "LATEST"};
   const std::string_view file = target_of_temporary(name);
-  return std::ranges::find(kFiles, file) != std::end(kFiles) || file.starts_with("step_");
+  return std::ranges::find(kFiles, file) != std::end(kFiles) || file == "LATEST" ||
+         file.starts_with("step_");
 }
 
 }  // namespace
@@ -68,6 +71,22 @@ RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
          "wait for it to end, or give another --out");
   }
   remove_temporaries();
+}
+
+void RunDirectory::check(const fs::path& path) {
+  check_output_folder(path);
+  std::error_code error;
+  if (!fs::exists(path, error)) return;
+  for (const char* name : {"samples", "checkpoints", "events"}) {
+    if (fs::exists(path / name, error)) check_output_folder(path / name);
+  }
+  const auto check_file = [&](std::string_view name) {
+    const fs::file_type there = fs::status(path / name, error).type();
+    if (there == fs::file_type::not_found || there == fs::file_type::regular) return;
+    write_failed(path / name, "is no file");
+  };
+  for (const std::string_view name : kFiles) check_file(name);
+  for (const char* name : {"run.lock", "environment.jsonl", "checkpoints/LATEST"}) check_file(name);
 }
 
 void RunDirectory::remove_temporaries() const {

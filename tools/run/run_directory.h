@@ -13,6 +13,9 @@ class RunDirectory {
   /// Creates the folder if need be, locks it, and removes what a killed writer left half-written.
   /// Throws UserError (write_failed, output_locked).
   explicit RunDirectory(std::filesystem::path path);
+  /// Refuses a folder in which a run could not be written, before work is done for it: something
+  /// else has its name, or the name of what a run holds. Throws UserError(write_failed).
+  static void check(const std::filesystem::path& path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;

@@ -57,7 +57,7 @@ std::string nonfinite_line(int64_t step, const std::string& tensor) {
 }  // namespace
 
 RunLoop::RunLoop(TrainJob job)
-    : job_(std::move(job)),
+    : job_((RunDirectory::check(job.out), std::move(job))),
       dataset_(data::open_dataset(job_.config.data, data::Split::train)),
       sde_((resolve(), sde::make_sde(job_.config.sde))) {
   open_batches(seed());  // refuses what does not fit before anything is written
