@@ -47,36 +47,27 @@ Bytes zip(const std::vector<ZipEntry>& entries) {
     const uint32_t size = e.claimed > 0 ? e.claimed : uint32_t(e.bytes.size());
     const uint32_t offset = uint32_t(file.size()), name_size = uint32_t(e.name.size());
     const uint32_t method = packs ? 8 : 0;
-    append(file, {{0x04034b50, 4},
-                  {20, 2},
-                  {0, 2},
-                  {method, 2},
-                  {0, 2},
-                  {0x21, 2},
-                  {sum, 4},
-                  {uint32_t(packed.size()), 4},
-                  {size, 4},
-                  {name_size, 2},
-                  {0, 2}});
+    // What both headers say: version needed, flags, method, time, date, sum, sizes, lengths of name
+    // and extra field.
+    Bytes fields;
+    append(fields, {{20, 2},
+                    {0, 2},
+                    {method, 2},
+                    {0, 2},
+                    {0x21, 2},
+                    {sum, 4},
+                    {uint32_t(packed.size()), 4},
+                    {size, 4},
+                    {name_size, 2},
+                    {0, 2}});
+    append(file, {{0x04034b50, 4}});
+    file.insert(file.end(), fields.begin(), fields.end());
     file.insert(file.end(), e.name.begin(), e.name.end());
     file.insert(file.end(), packed.begin(), packed.end());
-    append(directory, {{0x02014b50, 4},
-                       {20, 2},
-                       {20, 2},
-                       {0, 2},
-                       {method, 2},
-                       {0, 2},
-                       {0x21, 2},
-                       {sum, 4},
-                       {uint32_t(packed.size()), 4},
-                       {size, 4},
-                       {name_size, 2},
-                       {0, 2},
-                       {0, 2},
-                       {0, 2},
-                       {0, 2},
-                       {0, 4},
-                       {offset, 4}});
+    append(directory, {{0x02014b50, 4}, {20, 2}});
+    directory.insert(directory.end(), fields.begin(), fields.end());
+    // Comment, disk, attributes (internal, external), place of the local header.
+    append(directory, {{0, 2}, {0, 2}, {0, 2}, {0, 4}, {offset, 4}});
     directory.insert(directory.end(), e.name.begin(), e.name.end());
   }
   const auto count = uint32_t(entries.size()), start = uint32_t(file.size());

@@ -38,7 +38,12 @@ struct NormCase {
 /// The last is too wide for a GPU block to hold a group of it.
 const NormCase kNormCases[] = {{{3, 7, 7, 24}, 6}, {{3, 5, 3, 9}, 3}, {{3, 33, 5, 72}, 1}};
 
-class FusedOps : public ::testing::TestWithParam<Device> {};
+class FusedOps : public ::testing::TestWithParam<Device> {
+ protected:
+  void SetUp() override {
+    if (!is_available(GetParam())) GTEST_SKIP() << "no emulator in this build";
+  }
+};
 
 TEST_P(FusedOps, DropoutAfterGroupNormHasTheBitsOfTheTwoOps) {
   const Tensor samples = indices({5, 9, 1000}).to(GetParam());

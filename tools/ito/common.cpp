@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -9,6 +10,7 @@
 #include "engine/cuda/runtime.h"
 #include "tools/ito/class_options.h"
 #include "tools/ito/commands.h"
+#include "tools/ito/draw_options.h"
 
 namespace ito::tools {
 
@@ -80,6 +82,36 @@ ClassRequest ClassOptions::request() const {
   if (classifier.empty() && !guidance) return {};
   fail(ErrorCode::bad_usage, classifier.empty() ? "--guidance" : "--classifier",
        "is given without --class", "say what to draw, e.g. --class 0-9");
+}
+
+CLI::Option* DrawOptions::add_to(CLI::App& app, const std::string& of_seed) {
+  CLI::Option* list =
+      app.add_option("--seeds", seeds, "Samples to draw, by number: 0-63 or 1,4,9-12");
+  if (!seeds.empty()) list->capture_default_str();
+  app.add_option("--seed", seed, "Base seed " + of_seed)
+      ->check(CLI::Range(int64_t{0}, kMostSeed))
+      ->capture_default_str();
+  app.add_option("--batch", batch, "Samples computed together. Never changes results")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  return list;
+}
+
+void assign_overrides(const Fields& fields, const std::vector<std::string>& overrides,
+                      std::initializer_list<std::string_view> sections) {
+  std::string forms;
+  for (const std::string_view section : sections) {
+    forms += (forms.empty() ? "" : " or ") + std::string(section) + ".key=value";
+  }
+  for (const std::string& assignment : overrides) {
+    const size_t equal = assignment.find('='), dot = assignment.find('.');
+    const std::string_view section = std::string_view(assignment).substr(0, dot);
+    if (equal == std::string::npos || std::ranges::find(sections, section) == sections.end()) {
+      fail(ErrorCode::bad_usage, "--set", "\"" + assignment + "\" is not " + forms,
+           "nothing else can be changed for a trained model");
+    }
+    fields.assign(assignment.substr(0, equal), assignment.substr(equal + 1), "--set");
+  }
 }
 
 void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form) {

@@ -15,6 +15,7 @@
 #include "tools/config/config.h"
 #include "tools/data/input_file.h"
 #include "tools/ito/commands.h"
+#include "tools/ito/draw_options.h"
 #include "tools/ito/eval_log.h"
 #include "tools/ito/eval_sweep.h"
 #include "tools/metrics/evaluator.h"
@@ -30,11 +31,12 @@ using Json = nlohmann::ordered_json;
 
 struct EvalOptions {
   std::string target, data, classifier, inception, statistics, checkpoints, best, stats_out;
-  std::string seeds, weights = "ema", resize = "tf1", stats_layout = "edm";
+  std::string weights = "ema", resize = "tf1", stats_layout = "edm";
   std::vector<std::string> metrics, overrides, sweep;
-  int64_t samples = 1000, seed = 0, batch = 64, reference_images = 0, directions = 512;
+  int64_t samples = 1000, reference_images = 0, directions = 512;
   int64_t pairs = 2000;
   bool allow_small = false, json = false;
+  DrawOptions draw;
   CommonOptions common;
 };
 
@@ -135,16 +137,7 @@ Config config_of(const EvalOptions& o, const Target& target) {
     config.data.name = "folder";
   }
   if (!o.data.empty()) config.data.path = o.data;
-  for (const std::string& assignment : o.overrides) {
-    const size_t equal = assignment.find('=');
-    const bool known = assignment.starts_with("sampling.") || assignment.starts_with("data.");
-    if (!known || equal == std::string::npos) {
-      fail(ErrorCode::bad_usage, "--set",
-           "\"" + assignment + "\" is neither sampling.key=value nor data.key=value",
-           "only these sections can be changed for a trained model");
-    }
-    fields.assign(assignment.substr(0, equal), assignment.substr(equal + 1), "--set");
-  }
+  assign_overrides(fields, o.overrides, {"sampling", "data"});
   config.sampling.validate();
   config.data.validate();
   return config;
@@ -195,8 +188,8 @@ metrics::EvaluationRequest request_of(const EvalOptions& o, const Target& target
       .few_images = o.allow_small ? metrics::FewImages::allow : metrics::FewImages::refuse,
       .directions = o.directions,
       .pairs = o.pairs,
-      .seed = static_cast<uint64_t>(o.seed)};
-  request.features.batch = std::min<int64_t>(o.batch, 64);
+      .seed = static_cast<uint64_t>(o.draw.seed)};
+  request.features.batch = std::min<int64_t>(o.draw.batch, 64);
   request.features.device = device;
   if (!o.classifier.empty()) request.classifier = sde::load_classifier(o.classifier, device);
   if (!o.inception.empty()) request.inception = nn::load_inception(o.inception, device);
@@ -235,7 +228,7 @@ Json conditions_of(const EvalOptions& o, const metrics::EvaluationRequest& reque
   }
   c["directions"] = o.directions;
   c["pairs"] = o.pairs;
-  c["seed"] = o.seed;
+  c["seed"] = o.draw.seed;
   return c;
 }
 
@@ -268,8 +261,8 @@ std::pair<metrics::ImageSet, int64_t> draw_images(const EvalOptions& o,
                       .sde = model.sde,
                       .sample_shape = model.sample_shape,
                       .sampling = config.sampling,
-                      .seed = static_cast<uint64_t>(o.seed),
-                      .batch = o.batch,
+                      .seed = static_cast<uint64_t>(o.draw.seed),
+                      .batch = o.draw.batch,
                       .device = device};
   const auto watch = [&](const samplers::StepView& view, int64_t done) {
     progress.show(escaped(model.file.parent_path().filename().string()) + "  samples " +
@@ -367,7 +360,8 @@ std::vector<Json> evaluate_networks(const EvalOptions& o, const Target& target,
                                     const Config& config, const std::vector<SweepCell>& cells,
                                     const Json& common, metrics::Evaluator& evaluator,
                                     Device device, EvalLog* log) {
-  const std::string text = o.seeds.empty() ? "0-" + std::to_string(o.samples - 1) : o.seeds;
+  const std::string text =
+      o.draw.seeds.empty() ? "0-" + std::to_string(o.samples - 1) : o.draw.seeds;
   const std::vector<int64_t> seeds = parse_ranges(text, "--seeds");
   Progress progress;
   std::vector<Json> records;
@@ -425,8 +419,8 @@ void check_usage(const EvalOptions& o, const Target& target) {
     fail(ErrorCode::bad_usage, "ito eval", "names nothing to evaluate",
          "give a run, an .npz file or a folder; or --stats-out");
   }
-  if (target.images && !(o.seeds.empty() && o.sweep.empty())) {
-    const std::string option = o.seeds.empty() ? "--sweep" : "--seeds";
+  if (target.images && !(o.draw.seeds.empty() && o.sweep.empty())) {
+    const std::string option = o.draw.seeds.empty() ? "--sweep" : "--seeds";
     fail(ErrorCode::bad_usage, option, o.target + " holds finished images",
          "leave " + option + " out, or give a trained network");
   }
@@ -511,14 +505,7 @@ Command add_eval(CLI::App& app) {
   app.add_option("--samples", o->samples, "How many samples to draw: seeds 0 to N - 1")
       ->check(CLI::Range(int64_t{2}, int64_t{1'000'000}))
       ->capture_default_str();
-  app.add_option("--seeds", o->seeds, "Samples to draw, by number: 0-63 or 1,4,9-12")
-      ->excludes("--samples");
-  app.add_option("--seed", o->seed, "Base seed of samples, directions and blocks")
-      ->check(CLI::Range(int64_t{0}, kMostSeed))
-      ->capture_default_str();
-  app.add_option("--batch", o->batch, "Samples computed together. Never changes results")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+  o->draw.add_to(app, "of samples, directions and blocks")->excludes("--samples");
   app.add_option("--weights", o->weights, "ema: averages; model: the last weights")
       ->check(CLI::IsMember({"ema", "model"}))
       ->capture_default_str();

@@ -22,6 +22,7 @@
 #include "tools/data/png.h"
 #include "tools/ito/class_options.h"
 #include "tools/ito/commands.h"
+#include "tools/ito/draw_options.h"
 #include "tools/run/animation.h"
 #include "tools/run/interrupt.h"
 #include "tools/run/output_check.h"
@@ -37,11 +38,11 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 struct SampleOptions {
-  std::string model, method, predictor, corrector, seeds = "0-15";
+  std::string model, method, predictor, corrector;
   std::string grid, png_folder, npz, raw, trajectory, animation;
   ClassOptions classes;
   std::vector<std::string> overrides;
-  int64_t seed = 0, batch = 64;
+  DrawOptions draw{.seeds = "0-15"};
   int steps = 0, columns = 0, frames = 40;
   double tolerance = 0;
   std::string precision = "fp32";
@@ -60,14 +61,7 @@ samplers::SamplingConfig sampling_of(const SampleOptions& o, const sde::ScoreMod
   Config config;
   const Fields fields = config.fields();
   fields.apply_known(model.settings, model.file.string());
-  for (const std::string& assignment : o.overrides) {
-    const size_t equal = assignment.find('=');
-    if (!assignment.starts_with("sampling.") || equal == std::string::npos) {
-      fail(ErrorCode::bad_usage, "--set", "\"" + assignment + "\" is not sampling.key=value",
-           "only the section sampling can be changed for a trained model");
-    }
-    fields.assign(assignment.substr(0, equal), assignment.substr(equal + 1), "--set");
-  }
+  assign_overrides(fields, o.overrides, {"sampling"});
   samplers::SamplingConfig sampling = config.sampling;
   if (o.steps > 0) sampling.steps = o.steps;
   if (!o.method.empty()) sampling.method = o.method;
@@ -86,8 +80,8 @@ SampleJob job_of(const SampleOptions& o, const sde::ScoreModel& model,
                 .sde = model.sde,
                 .sample_shape = model.sample_shape,
                 .sampling = sampling_of(o, model),
-                .seed = static_cast<uint64_t>(o.seed),
-                .batch = o.batch,
+                .seed = static_cast<uint64_t>(o.draw.seed),
+                .batch = o.draw.batch,
                 .device = device,
                 .reference = o.reference,
                 .pixels = data::pixel_map(model.settings)};
@@ -112,12 +106,12 @@ std::string record_of(const SampleOptions& o, const SampleJob& job, const sde::S
   record["ito"] = ITO_VERSION;
   record["model"] = data::file_sha256(model.file);
   record["shape"] = {job.sample_shape[0], job.sample_shape[1], job.sample_shape[2]};
-  record["seed"] = o.seed;
+  record["seed"] = o.draw.seed;
   record["math"] = o.common.math;
   record["precision"] = o.precision;
   record["device"] = job.device.kind == DeviceKind::cpu ? "cpu" : "gpu";
   record["reference"] = o.reference;
-  record["batch"] = depends_on_batch(o, job.sampling) ? Json(o.batch) : Json();
+  record["batch"] = depends_on_batch(o, job.sampling) ? Json(o.draw.batch) : Json();
   record["classes"] =
       list.size() <= kReadable
           ? list
@@ -187,8 +181,8 @@ class Sampling {
     const auto start = std::chrono::steady_clock::now();
     if (o_.collects()) session_.unit.resize(seeds_.size() * per_sample());
     for (size_t first = 0; first < seeds_.size() && session_.finished;
-         first += static_cast<size_t>(o_.batch)) {
-      run_batch(first, std::min(seeds_.size(), first + static_cast<size_t>(o_.batch)));
+         first += static_cast<size_t>(o_.draw.batch)) {
+      run_batch(first, std::min(seeds_.size(), first + static_cast<size_t>(o_.draw.batch)));
     }
     if (session_.finished && store_) store_->finish();
     session_.seconds =
@@ -310,8 +304,8 @@ void print_json(const SampleOptions& o, const SampleJob& job, const ClassConditi
   json["model"] = o.model;
   json["method"] = job.sampling.method;
   json["steps"] = job.sampling.steps;
-  json["seeds"] = o.seeds;
-  json["seed"] = o.seed;
+  json["seeds"] = o.draw.seeds;
+  json["seed"] = o.draw.seed;
   json["samples"] = count;
   json["drawn"] = session.drawn;
   json["evaluations"] = session.evaluations;
@@ -352,7 +346,7 @@ int stopped(const SampleOptions& o, int64_t count, const Session& session) {
 
 int run_sample(const SampleOptions& o) {
   const Device device = o.common.apply();
-  const std::vector<int64_t> seeds = parse_ranges(o.seeds, "--seeds");
+  const std::vector<int64_t> seeds = parse_ranges(o.draw.seeds, "--seeds");
   const ClassRequest request = o.classes.request();
   const sde::ScoreModel model = sde::load_score_model(o.model, device);
   if (o.precision == "bf16") nn::convert(*model.network, DType::bf16);
@@ -429,14 +423,7 @@ Command add_sample(CLI::App& app) {
   const auto o = std::make_shared<SampleOptions>();
   app.add_option("model", o->model, "Run folder, checkpoint folder, or .safetensors file")
       ->required();
-  app.add_option("--seeds", o->seeds, "Samples to draw, by number: 0-63 or 1,4,9-12")
-      ->capture_default_str();
-  app.add_option("--seed", o->seed, "Base seed that all samples share")
-      ->check(CLI::Range(int64_t{0}, kMostSeed))
-      ->capture_default_str();
-  app.add_option("--batch", o->batch, "Samples computed together. Never changes results")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+  o->draw.add_to(app, "that all samples share");
   add_sampler_options(app, *o);
   o->classes.add_to(app);
   add_outputs(app, *o);
