@@ -152,8 +152,10 @@ void TrainConfig::fields(Fields& f) {
         "with model.num_classes > 0: share of images whose class the network is not told, 0 to 1");
   f.add("max_steps", &max_steps, "steps to train for, >= 1");
   f.add("seed", &seed, "seed of weights, times, noise, dropout and data order, >= 0");
-  f.add("precision", &precision,
-        "fp32; or bf16: passes in bf16, weights, moments and averages in fp32");
+  f.add(
+      "precision", &precision,
+      "fp32; tf32: products may round their factors to TF32, which no device does so far, so that "
+      "it is fp32; bf16: passes in bf16, weights, moments and averages in fp32");
   f.add("math", &math,
         "exact: fixed algorithms, results independent of batch and threads; fast: vendor libraries "
         "and algorithms chosen by timing, too");
@@ -181,8 +183,8 @@ void TrainConfig::validate() const {
           "use a share in [0, 1]");
   require(max_steps >= 1, "train.max_steps", max_steps, "use 1 or more");
   require(seed >= 0, "train.seed", seed, "use 0 or more");
-  require(precision == "fp32" || precision == "bf16", "train.precision", precision,
-          "use fp32 or bf16");
+  require(is_one_of(precision, {"fp32", "tf32", "bf16"}), "train.precision", precision,
+          "use fp32, tf32 or bf16");
   require(math == "exact" || math == "fast", "train.math", math, "use exact or fast");
   require(log_every >= 1, "train.log_every", int64_t{log_every}, "use 1 or more");
   require(save_every >= 1, "train.save_every", int64_t{save_every}, "use 1 or more");

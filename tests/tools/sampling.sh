@@ -123,4 +123,16 @@ same_run low1 low2
 cmp low.out again.out || die "bf16 samples depend on batch or threads"
 "$ito" sample low1 --seeds 0-3 >full.out 2>low.log
 ! cmp -s low.out full.out || die "--precision changes nothing"
+# tf32 is fp32 wherever nothing computes in TF32, which is said once; only the configuration differs.
+whole=("${tiny[@]}" --set train.sample_every=0 --max-steps 4)
+quiet fp32 "$ito" train "${whole[@]}" --out fp32
+quiet tf32 "$ito" train "${whole[@]}" --precision tf32 --out tf32
+[ "$(grep -c 'tf32: computed as fp32' tf32.log)" = 1 ] || die "tf32 says: $(cat tf32.log)"
+! grep tf32 fp32.log || die "fp32 speaks of tf32"
+cmp fp32/metrics.jsonl tf32/metrics.jsonl || die "tf32 is not fp32"
+diff <("$ito" sample fp32 --seeds 0-1 2>low.log) <("$ito" sample tf32 --seeds 0-1 2>low.log) ||
+  die "tf32 trained other weights"
+diff fp32/config.toml tf32/config.toml | grep '^[<>]' >low.log || true
+[ "$(sed 's/^. //; s/ *#.*//' low.log | tr '\n' ' ')" = 'precision = "fp32" precision = "tf32" ' ] ||
+  die "other configurations: $(cat low.log)"
 echo "all methods sampled"

@@ -133,10 +133,11 @@ Command add_train(CLI::App& app) {
                  "Where a loss or gradient is not finite: stop; skip, the step makes no update; "
                  "rollback to the newest checkpoint, and on with other draws (train.on_nonfinite)")
       ->check(CLI::IsMember({"stop", "skip", "rollback"}));
-  app.add_option("--precision", o->precision,
-                 "fp32; bf16: passes in bf16, weights and everything of the optimizer in fp32 "
-                 "(train.precision)")
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+  app.add_option(
+         "--precision", o->precision,
+         "fp32; tf32: computed as fp32 so far; bf16: passes in bf16, weights and everything "
+         "of the optimizer in fp32 (train.precision)")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   app.add_option("--seed", o->seed, "Seed of everything random (train.seed)")
       ->check(CLI::Range(int64_t{0}, kMostSeed));
   app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop");

@@ -218,6 +218,9 @@ void RunLoop::start() {
                  std::to_string(nn::count_parameters(trainer().network(), nn::Training::trained)) +
                  " parameters, " + std::to_string(dataset_->size()) + " samples of " +
                  dataset_->name());
+  if (config().train.precision == "tf32") {
+    progress_.line("train.precision = tf32: computed as fp32, for no kernel rounds to TF32");
+  }
   // It takes 0.3 s of measuring, for which nobody should wait before the first line.
   directory_->append_environment(environment_json(job_.device, job_.config, done));
   open_loader();
