@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/core/utf8.h"
+
 namespace ito {
 namespace {
 
@@ -36,6 +38,16 @@ TEST(Check, EscapesControlsAndBrokenUtf8ButKeepsText) {
   EXPECT_EQ(escaped("\xc0\xaf"), "\\xC0\\xAF");
   EXPECT_EQ(escaped("\xed\xa0\x80"), "\\xED\\xA0\\x80");
   EXPECT_EQ(escaped("\xf4\x90\x80\x80"), "\\xF4\\x90\\x80\\x80");
+  EXPECT_EQ(escaped("\xe0\x81\x81"), "\\xE0\\x81\\x81");  // too long
+}
+
+TEST(Check, KnowsUtf8) {
+  for (const char* text : {"", "a", "\xc3\xa9", "\xe4\xbc\x8a", "\xf0\x9f\x98\x80"}) {
+    EXPECT_TRUE(is_utf8(text)) << text;
+  }
+  for (const char* text : {"\xff", "a\xc3", "\xc1\x81", "\xed\xbf\xbf", "\xf4\x90\x80\x80"}) {
+    EXPECT_FALSE(is_utf8(text)) << escaped(text);
+  }
 }
 
 }  // namespace

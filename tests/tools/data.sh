@@ -98,7 +98,7 @@ quiet logit "$ito" train "${tiny_ve[@]}" --set data.logit_transform=true \
   --set data.uniform_dequantization=true --set train.sample_every=0 --max-steps 2 --out logit
 # Under a VE model with sigma_min 0.01 and hardly any training, densities of logits are finite.
 quiet bits "$ito" likelihood logit --images 2 --tolerance 0.1 --json
-grep -Eq '"bits_per_dim": -?[0-9.]+,' bits.log || die "$(cat bits.log)"
+grep -Eq '"bits_per_dim": *-?[0-9.]+,' bits.log || die "$(cat bits.log)"
 
 # Noise scales: the largest distance of three points is 5; of all digits what of a subset is not.
 run noise noise-scales --data points.csv

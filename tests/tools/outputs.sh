@@ -237,7 +237,7 @@ bits() {  # csv, options
 bits free.csv
 bits labels.csv --class labels
 keys_of likelihood.json bits_per_dim split class
-grep -q '"class": "labels"' likelihood.json || die "$(cat likelihood.json)"
+grep -q '"class": *"labels"' likelihood.json || die "$(cat likelihood.json)"
 bits alone.csv --class labels --batch 1
 bits zero.csv --class 0
 cmp labels.csv alone.csv || die "the class of an image depends on the batch"

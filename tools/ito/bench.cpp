@@ -17,6 +17,7 @@
 #include "sde/training/trainer.h"
 #include "tools/ito/commands.h"
 #include "tools/run/estimate.h"
+#include "tools/run/json_text.h"
 #include "tools/run/progress.h"
 
 namespace ito::tools {
@@ -153,7 +154,7 @@ void print_table(const std::vector<Measured>& rows, double ceiling) {
   }
 }
 
-void print_json(const std::vector<Measured>& rows, double ceiling, Device device) {
+void print_rows(const std::vector<Measured>& rows, double ceiling, Device device) {
   nlohmann::ordered_json json{{"device", to_string(device)}, {"threads", num_threads()}};
   if (ceiling > 0) json["convolution_gflops"] = ceiling / 1e9;
   for (const Measured& m : rows) {
@@ -167,7 +168,7 @@ void print_json(const std::vector<Measured>& rows, double ceiling, Device device
                             {"gflops", m.flops / m.median / 1e9},
                             {"peak_bytes", m.peak_bytes}});
   }
-  std::printf("%s\n", json.dump().c_str());
+  print_json(json);
 }
 
 int run_bench(const BenchOptions& o) {
@@ -185,7 +186,7 @@ int run_bench(const BenchOptions& o) {
       device.kind == DeviceKind::cpu ? measured_rate(std::max(16, config.model.nf)) : 0;
   Bench bench(config, o, device);
   const std::vector<Measured> rows = bench.run();
-  o.json ? print_json(rows, ceiling, device) : print_table(rows, ceiling);
+  o.json ? print_rows(rows, ceiling, device) : print_table(rows, ceiling);
   return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "tools/data/survey.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/json_text.h"
 #include "tools/run/output_check.h"
 #include "tools/run/progress.h"
 
@@ -173,11 +174,15 @@ int run_pack(const PackOptions& o) {
   }
   const std::vector<int> size = {h.shape.height, h.shape.width, h.shape.channels};
   if (o.json) {
-    const Json record = {
-        {"file", escaped(o.out)},        {"name", h.name},         {"shape", size},
-        {"classes", h.classes},          {"train", h.train.count}, {"test", h.test.count},
-        {"held_out", h.train != h.test}, {"bytes", h.file_size}};
-    std::printf("%s\n", record.dump().c_str());
+    const Json record = {{"file", o.out},
+                         {"name", h.name},
+                         {"shape", size},
+                         {"classes", h.classes},
+                         {"train", h.train.count},
+                         {"test", h.test.count},
+                         {"held_out", h.train != h.test},
+                         {"bytes", h.file_size}};
+    print_json(record);
     return 0;
   }
   std::printf("%s: %" PRIu64 " images of %s, %d classes, %s\n", escaped(o.out).c_str(), h.count,
@@ -260,9 +265,9 @@ int run_check(const DataOptions& o) {
   }
   record["duplicates"] = Json::array();
   for (const auto& [first, second] : survey.duplicates()) {
-    record["duplicates"].push_back({escaped(first), escaped(second)});
+    record["duplicates"].push_back({first, second});
   }
-  std::printf("%s\n", record.dump().c_str());
+  print_json(record);
   return code;
 }
 
@@ -286,7 +291,7 @@ int run_stats(const DataOptions& o) {
                                     {"min", c.least},
                                     {"max", c.most}});
     }
-    std::printf("%s\n", record.dump().c_str());
+    print_json(record);
     return 0;
   }
   std::printf("data set     %s\n", where(o, *set).c_str());
@@ -438,7 +443,7 @@ int run_noise_scales(const NoiseOptions& o) {
   const SetPointer set = open(o, Split::train);
   const NoiseScales n = choose(o, *set);
   if (o.json) {
-    std::printf("%s\n", json_of(o, *set, n).dump().c_str());
+    print_json(json_of(o, *set, n));
   } else if (o.toml) {
     std::printf("%s", toml_of(o, n).c_str());
   } else {

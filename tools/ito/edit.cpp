@@ -24,6 +24,7 @@
 #include "tools/data/resize.h"
 #include "tools/ito/class_options.h"
 #include "tools/ito/commands.h"
+#include "tools/run/json_text.h"
 #include "tools/run/output_check.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
@@ -363,8 +364,7 @@ void print(const Kind& kind, const EditOptions& o, const Outcome& outcome, doubl
     json["evaluations"] = outcome.evaluations;
     json["error"] = outcome.error ? nlohmann::ordered_json(*outcome.error) : nullptr;
     json["seconds"] = seconds;
-    using Handler = nlohmann::ordered_json::error_handler_t;
-    std::printf("%s\n", json.dump(-1, ' ', false, Handler::replace).c_str());
+    print_json(json);
     return;
   }
   std::printf("evaluations %lld", static_cast<long long>(outcome.evaluations));

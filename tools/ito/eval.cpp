@@ -19,6 +19,7 @@
 #include "tools/ito/eval_log.h"
 #include "tools/ito/eval_sweep.h"
 #include "tools/metrics/evaluator.h"
+#include "tools/run/json_text.h"
 #include "tools/run/output_check.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
@@ -215,7 +216,7 @@ Json conditions_of(const EvalOptions& o, const metrics::EvaluationRequest& reque
   c["metrics"] = request.metrics;
   if (request.reference) {
     const auto& r = *request.reference;
-    c["reference"] = {{"name", escaped(r.name)},
+    c["reference"] = {{"name", r.name},
                       {"images", r.size()},
                       {"checksum", checksum_text(Tensor::from(r.bytes, {std::ssize(r.bytes)}))}};
   }
@@ -291,7 +292,7 @@ Json metrics_json(const metrics::Results& results) {
 
 void print_record(const EvalOptions& o, const Json& record) {
   if (o.json) {
-    std::printf("%s\n", record.dump().c_str());
+    print_json(record);
     return;
   }
   const Json& c = record["conditions"];
@@ -332,7 +333,7 @@ void print_best(const EvalOptions& o, const std::vector<Json>& records) {
       records, {}, [&](const Json& record) { return sign * value(record); });
   const auto target = (*best)["target"].get<std::string>();
   if (o.json) {
-    std::printf("%s\n", Json{{"best", target}, {"by", by}, {"value", value(*best)}}.dump().c_str());
+    print_json({{"best", target}, {"by", by}, {"value", value(*best)}});
   } else {
     std::printf("best by %s: %s (%.6g)\n", by.c_str(), escaped(target).c_str(), value(*best));
   }
@@ -368,12 +369,11 @@ std::vector<Json> evaluate_networks(const EvalOptions& o, const Target& target,
   for (const fs::path& weights : target.weights) {
     for (const SweepCell& cell : cells) {
       Config changed = cell.applied_to(config);
-      const std::string name =
-          escaped(weights.string() + (cell.name.empty() ? "" : " " + cell.name));
+      const std::string name = weights.string() + (cell.name.empty() ? "" : " " + cell.name);
       Json conditions = common;
       conditions["images"] = std::ssize(seeds);
       add_sampling(conditions, o, weights, text, changed);
-      if (auto done = log ? log->find(conditions.dump()) : std::nullopt) {
+      if (auto done = log ? log->find(json_text(conditions)) : std::nullopt) {
         progress.line(name + ": in eval.jsonl already");
         records.push_back(Json::parse(*done));
       } else {
@@ -381,7 +381,7 @@ std::vector<Json> evaluate_networks(const EvalOptions& o, const Target& target,
                            {"conditions", conditions},
                            {"metrics", evaluate_network(o, weights, changed, seeds, evaluator,
                                                         device, progress)}});
-        if (log) log->append(records.back().dump());
+        if (log) log->append(json_text(records.back()));
       }
       print_record(o, records.back());
     }
@@ -409,7 +409,7 @@ void evaluate_images(const EvalOptions& o, const fs::path& path, Json conditions
   const metrics::ImageSet images =
       is_npz(path) ? metrics::read_samples(path) : folder_images(path, channels);
   conditions["images"] = images.size();
-  print_record(o, {{"target", escaped(path.string())},
+  print_record(o, {{"target", path.string()},
                    {"conditions", conditions},
                    {"metrics", metrics_json(evaluator.evaluate(images))}});
 }

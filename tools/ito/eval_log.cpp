@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/check.h"
+#include "tools/run/json_text.h"
 
 namespace ito::tools {
 namespace {
@@ -41,7 +42,7 @@ EvalLog::EvalLog(std::filesystem::path file) : file_(std::move(file)) {
 
 void EvalLog::remember(const std::string& line) {
   const Json json = Json::parse(line, nullptr, false);
-  if (is_record(json)) records_[json["conditions"].dump()] = line;
+  if (is_record(json)) records_[json_text(json["conditions"])] = line;
 }
 
 std::optional<std::string> EvalLog::find(const std::string& conditions) const {

@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "engine/io/atomic_file.h"
@@ -12,6 +13,7 @@
 #include "tools/data/batch_source.h"
 #include "tools/ito/commands.h"
 #include "tools/run/class_guidance.h"
+#include "tools/run/json_text.h"
 #include "tools/run/output_check.h"
 #include "tools/run/progress.h"
 
@@ -161,12 +163,18 @@ int run_likelihood(const LikelihoodOptions& o) {
   const double offset =
       samplers::bits_per_dim_offset({.low = model.sde->centered_data() ? -1.0 : 0.0});
   if (o.json) {
-    std::printf("{\"bits_per_dim\": %.17g, \"standard_error\": %.17g, \"images\": %" PRId64
-                ", \"evaluations\": %.17g, \"offset\": %g, \"eps\": %g, \"tolerance\": %g, "
-                "\"divergence\": \"%s\", \"probes\": %d, \"split\": \"%s\", \"class\": %s}\n",
-                s.mean, s.standard_error, count, r.evaluations, offset, o.eps, o.tolerance,
-                o.divergence.c_str(), o.probes, o.split.c_str(),
-                o.classes.empty() ? "null" : ("\"" + o.classes + "\"").c_str());
+    print_json({{"bits_per_dim", s.mean},
+                {"standard_error", s.standard_error},
+                {"images", count},
+                {"evaluations", r.evaluations},
+                {"offset", offset},
+                {"eps", o.eps},
+                {"tolerance", o.tolerance},
+                {"divergence", o.divergence},
+                {"probes", o.probes},
+                {"split", o.split},
+                {"class", o.classes.empty() ? nlohmann::ordered_json()
+                                            : nlohmann::ordered_json(o.classes)}});
     return 0;
   }
   std::printf("bits/dim      %.4f +- %.4f (standard error)\n", s.mean, s.standard_error);

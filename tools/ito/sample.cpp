@@ -25,6 +25,7 @@
 #include "tools/ito/draw_options.h"
 #include "tools/run/animation.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/json_text.h"
 #include "tools/run/output_check.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
@@ -124,7 +125,7 @@ std::string record_of(const SampleOptions& o, const SampleJob& job, const sde::S
   fields.section("sampling");
   sampling.fields(fields);
   record.update(Json::parse(settings_to_json(fields.values())));
-  return record.dump();
+  return json_text(record);
 }
 
 // Outputs.
@@ -298,8 +299,8 @@ bool write_pictures(const SampleOptions& o, const SampleJob& job, const std::vec
 
 // What is reported.
 
-void print_json(const SampleOptions& o, const SampleJob& job, const ClassConditions& classes,
-                int64_t count, const Session& session) {
+void print_session(const SampleOptions& o, const SampleJob& job, const ClassConditions& classes,
+                   int64_t count, const Session& session) {
   Json json;
   json["model"] = o.model;
   json["method"] = job.sampling.method;
@@ -317,7 +318,7 @@ void print_json(const SampleOptions& o, const SampleJob& job, const ClassConditi
   }
   json["checksum"] = session.drawn == count ? Json(session.checksum.text()) : Json();
   json["classifier_agreements"] = classes.guidance ? Json(session.agreements) : Json();
-  std::printf("%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+  print_json(json);
 }
 
 void report(const SampleOptions& o, const SampleJob& job, const ClassConditions& classes,
@@ -328,7 +329,7 @@ void report(const SampleOptions& o, const SampleJob& job, const ClassConditions&
                 ", " + std::to_string(session.evaluations) + " evaluations each, " +
                 peak_memory_text(job.device) +
                 (there > 0 ? "; " + std::to_string(there) + " were there already" : ""));
-  if (o.json) return print_json(o, job, classes, count, session);
+  if (o.json) return print_session(o, job, classes, count, session);
   if (classes.guidance) {
     std::printf("classifier agrees on %lld of %lld\n", static_cast<long long>(session.agreements),
                 static_cast<long long>(session.drawn));

@@ -16,6 +16,7 @@
 #include "engine/io/atomic_file.h"
 #include "tools/data/input_file.h"
 #include "tools/data/npz.h"
+#include "tools/run/json_text.h"
 
 namespace ito::tools {
 namespace {
@@ -189,7 +190,7 @@ void ArrayFile::mark_done(int64_t done) {
   Json state;
   state["done"] = done;
   state["record"] = parsed(record_);
-  const std::string text = state.dump(1) + "\n";
+  const std::string text = json_text(state, 1) + "\n";
   write_file_atomically(state_,
                         std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
   done_ = done;

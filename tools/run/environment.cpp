@@ -14,6 +14,7 @@
 #include "engine/cuda/runtime.h"
 #include "kernels/common/cpu_info.h"
 #include "tools/run/estimate.h"
+#include "tools/run/json_text.h"
 
 namespace ito::tools {
 namespace {
@@ -25,11 +26,6 @@ std::string utc_now() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
   return text;
-}
-
-/// Bytes that are not UTF-8 (a name that the system reports) are replaced instead of refused.
-std::string text_of(const nlohmann::ordered_json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -56,7 +52,7 @@ std::string environment_json(Device device, const Config& config, int64_t step) 
   } else if (device.kind == DeviceKind::cuda) {
     json["gpu"] = cuda::runtime_of(device).info().name;
   }
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string algorithms_json() {
@@ -64,7 +60,7 @@ std::string algorithms_json() {
   for (const KernelChoice& c : kernel_choices()) {
     json[c.call] = {{"kernel", c.kernel}, {"reason", c.reason}};
   }
-  return text_of(json);
+  return json_text(json);
 }
 
 }  // namespace ito::tools

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "engine/core/check.h"
@@ -13,6 +14,7 @@
 #include "tools/data/pixel_map.h"
 #include "tools/run/environment.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/json_text.h"
 
 namespace ito::tools {
 namespace {
@@ -51,7 +53,7 @@ std::string member(const char* name, double value) {
 
 /// The beginning of a line about something that is not finite.
 std::string nonfinite_line(int64_t step, const std::string& tensor) {
-  return "{\"step\": " + std::to_string(step) + ", \"nonfinite\": \"" + tensor + "\"";
+  return "{\"step\": " + std::to_string(step) + ", \"nonfinite\": " + json_text(tensor);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "tools/data/grid.h"
 #include "tools/data/input_file.h"
 #include "tools/data/png.h"
+#include "tools/run/json_text.h"
 
 namespace ito::tools {
 namespace {
@@ -95,7 +96,7 @@ PngFolder::PngFolder(fs::path folder, data::ImageShape shape, const std::string&
     present_.clear();
   }
   std::erase_if(present_, [this](int64_t seed) { return !is_whole(file_of(seed)); });
-  const std::string text = Json::parse(record).dump(1) + "\n";
+  const std::string text = json_text(Json::parse(record), 1) + "\n";
   write_file_atomically(record_file,
                         std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
 }
@@ -135,9 +136,9 @@ SampleStore::SampleStore(const SampleOutputs& outputs, const std::string& record
   of_arrays["samples"] = seeds_.size();
   of_arrays["seeds_checksum"] = checksum_text(Tensor::from(seeds_, {std::ssize(seeds_)}));
   const auto array = [&](const fs::path& file, DType dtype) {
-    return file.empty()
-               ? nullptr
-               : std::make_unique<ArrayFile>(file, all, dtype, of_arrays.dump(), outputs.existing);
+    return file.empty() ? nullptr
+                        : std::make_unique<ArrayFile>(file, all, dtype, json_text(of_arrays),
+                                                      outputs.existing);
   };
   npz_ = array(outputs.npz, DType::u8);
   raw_ = array(outputs.raw, DType::f32);
