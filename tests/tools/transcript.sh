@@ -60,6 +60,21 @@ json() {
   cat out >>"json/$section.jsonl"
 }
 
+# stopped RUN COMMAND...: stopped by SIGTERM after its first lines of metrics, it still prints its object.
+stopped() {
+  local run=$1 code=0 pid
+  shift
+  "$ito" "$@" --json >out 2>err &
+  pid=$!
+  until [ -s "$run/metrics.jsonl" ]; do kill -0 $pid || die "no step: $(cat err)"; sleep 0.05; done
+  kill -TERM $pid
+  wait $pid || code=$?
+  [ $code = 75 ] || die "exit code $code after SIGTERM: $* ($(cat err))"
+  [ "$(wc -l <out)" = 1 ] || die "not one line: $(cat out)"
+  grep '"end":"interrupted"' out >/dev/null || die "$(cat out)"
+  plain out
+}
+
 # wrote FILE...: there, and not empty.
 wrote() {
   local file
@@ -77,14 +92,21 @@ while read -r _ command sub; do
 done <commands
 : >driven
 step '[A-Za-z]+ +.*' doctor
+json 'ito doctor' 1 doctor --json
 step '([a-z]+)? +.*|ito .*|.*: .*' info
 step '.*' info --preset demo
+json 'ito info' 1 info --json
+json 'ito info, network' 1 info --preset demo --json
+json 'ito info, network' 1 info --preset vp/ddpm/cifar10_unconditional --json
+json 'ito info, network' 1 train --preset classifier/demo --dry-run --json
 step '.+|' completion bash
 step '.+|' manual man
 
 # The first run: no data, no options.
 step '.*(grid|trajectory).png .*|Try next:|  ito .*|' demo --minutes 0.001 --out demo "${one[@]}"
 wrote demo/grid.png demo/trajectory.png demo/run/checkpoints/LATEST
+stopped demo_json/run demo --out demo_json "${one[@]}"
+cat out >>'json/ito demo.jsonl'
 step '.*' train --preset demo --print-config
 step '.*' train --preset demo --dry-run
 
@@ -93,12 +115,16 @@ train=("${tiny[@]}" --set train.save_every=1000 "${one[@]}")
 step '' train "${train[@]}" --max-steps 2 --out run
 step '' train --out run --max-steps 4 "${one[@]}"
 grep '^resuming run at step 2: ' err >/dev/null || die "not resumed: $(cat err)"
-step '' train "${train[@]}" --set model.num_classes=10 --max-steps 2 --out told
+json 'ito train' 1 train "${train[@]}" --set model.num_classes=10 --max-steps 2 --out told --json
+json 'ito train' 1 train --out told --json "${one[@]}"
+stopped stopped train "${train[@]}" --max-steps 1000000 --out stopped
+cat out >>'json/ito train.jsonl'
 step '' train --preset classifier/demo --set train.batch=8 --set model.nf=8 --max-steps 2 \
   --set train.sample_every=0 --out classifier "${one[@]}"
 wrote run/checkpoints/step_00000004/ema.safetensors run/samples/step_00000000.png run/metrics.jsonl
 step '.*' info run
 step '.*' info run --memory 20GiB
+json 'ito info, network' 1 info run --memory 20GiB --json
 
 # Samples, into every kind of file.
 step 'checksum [0-9a-f]{16}' sample run --seeds 0-3 --grid grid.png --png pictures --npz all.npz \
@@ -143,9 +169,10 @@ evaluate() {  # lines, options
 evaluate 1 run "${few[@]}" --classifier classifier --allow-small
 evaluate 3 run "${few[@]}" --checkpoints all --metrics swd
 evaluate 1 all.npz --data pictures --metrics energy
-unseen=(conditions.reference conditions.statistics conditions.inception conditions.resize)
+torch=(conditions.reference conditions.statistics conditions.inception conditions.resize)
+unseen=("${torch[@]}" step weights 'failed[].data' 'failed[].objective' 'failed[].fact')
 if [ -e "$inception" ]; then
-  unseen=()
+  unseen=("${unseen[@]:${#torch[@]}}")
   step 'Inception network with [0-9]+ outputs' convert --inception "$inception" --out inception
   wanted=(--inception inception --reference-images 20 --samples 4 --allow-small "${one[@]}")
   quiet stats "$ito" eval run "${wanted[@]}" --metrics is --stats-out statistics.npz
@@ -156,10 +183,14 @@ else
 fi
 step 'report.html' report run told --out report.html
 wrote report.html
+: >told/metrics.jsonl
+json 'ito report' 1 report run told --out report.html --json
 
 # Networks of others, speed, data sets, points of the plane.
 step '[0-9]+ tensors' convert run/checkpoints/step_00000004/ema.safetensors --config run/config.toml \
   --out converted.safetensors
+json 'ito convert' 1 convert run/checkpoints/step_00000004/ema.safetensors --config run/config.toml \
+  --out converted.safetensors --json
 step 'checksum .*' sample converted.safetensors --seeds 0 "${one[@]}"
 bench=(--preset demo --set model.nf=8 --batch 1 --seconds 0 "${one[@]}")
 step ' +images .*|(forward|training step) .*' bench "${bench[@]}"
@@ -179,7 +210,7 @@ echo 'no picture' >pictures/torn.png
 code=0
 "$ito" data check --data pictures --json >>'json/ito data check.jsonl' 2>err || code=$?
 [ $code = 3 ] && [ "$(grep -c '^error\[E303\] pictures/torn.png: ' err)" = 1 ] || die "check: $(cat err)"
-step '.*' toy --data two_moons --objective dsm --steps 1 --out toy "${one[@]}"
+json 'ito toy' 1 toy --data two_moons --objective dsm --steps 1 --out toy --json "${one[@]}"
 wrote toy/two_moons_dsm.png toy/pitfall_mixing.png toy/pitfall_low_density.png
 
 # Every subcommand was there; every --json has a schema, and holds to it.
@@ -187,7 +218,12 @@ diff <(sort -u commands) <(grep -v ' -' driven | sort -u) || die "subcommands th
 "$ito" manual markdown |
   awk '/^## /{ name = substr($0, 4) } /^\| `--json`/{ sub(/^ito edit .*/, "ito edit", name); print name }' |
   sort -u >with_json
-diff with_json <(ls json | sed 's/\.jsonl$//; /, best$/d' | sort) || die "--json without a schema"
+diff with_json <(ls json | sed 's/\.jsonl$//; /, /d' | sort) || die "--json without a schema"
+if grep '"gpus":\[\]' 'json/ito doctor.jsonl' >/dev/null; then
+  for key in name compute_capability multiprocessors total_bytes free_bytes; do
+    unseen+=("gpus[].$key")
+  done
+fi
 "$json_check" "$schema" json "${unseen[@]}" || die "docs/json.md and the program differ"
 
 # In a terminal: progress in one line, pictures in colours, and none of these with NO_COLOR.

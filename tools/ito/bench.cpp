@@ -205,7 +205,7 @@ Command add_bench(CLI::App& app) {
   app.add_option("--seconds", o->seconds, "Time for each row")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
-  app.add_flag("--json", o->json, "Print one JSON object");
+  add_json(app, o->json);
   o->common.add_to(app);
   return [o] { return run_bench(*o); };
 }

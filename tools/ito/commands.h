@@ -3,16 +3,20 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "engine/core/device.h"
 #include "models/network.h"
 #include "tools/config/config.h"
+#include "tools/run/train_run.h"
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace ito::tools {
@@ -40,6 +44,9 @@ inline constexpr int64_t kMostSteps = 4'000'000'000;  ///< noise counters take 3
 inline constexpr int64_t kMostSeed = INT64_MAX;
 inline constexpr double kMostMinutes = 1e6;
 
+/// The option --json of a command that prints one object.
+CLI::Option* add_json(CLI::App& app, bool& json);
+
 /// The option --set, one `form` ("section.key=value") each time it is given.
 void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form);
 
@@ -59,6 +66,12 @@ struct CommonOptions {
 void print_layers(const nn::Network& network, const nn::ImageConfig& image);
 /// Prints what training and sampling need, and what fits into `memory` bytes (0: what is free now).
 void print_estimate(const nn::Network& network, const Config& config, int64_t memory);
+/// Both and the configuration as one object (docs/json.md, "ito info, network"). `file`: of the
+/// weights; empty: there are none.
+void print_network_json(const nn::Network& network, Config config, int64_t memory,
+                        const std::filesystem::path& file = {});
+/// docs/json.md, "ito train".
+nlohmann::ordered_json summary_json(const TrainSummary& summary);
 
 /// "20GiB", "512 MiB" or a number of bytes. Throws UserError(bad_value) naming `option`.
 int64_t parse_bytes(const std::string& text, const std::string& option);

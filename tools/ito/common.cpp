@@ -114,6 +114,10 @@ void assign_overrides(const Fields& fields, const std::vector<std::string>& over
   }
 }
 
+CLI::Option* add_json(CLI::App& app, bool& json) {
+  return app.add_flag("--json", json, "Print one JSON object");
+}
+
 void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form) {
   app.add_option("--set", overrides, "Override one key: " + form + ". May be repeated")
       ->allow_extra_args(false);

@@ -2,6 +2,8 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "engine/io/settings_json.h"
 #include "models/inception/inception_file.h"
@@ -12,6 +14,7 @@
 #include "tools/import/diffusers.h"
 #include "tools/import/inception.h"
 #include "tools/ito/commands.h"
+#include "tools/run/json_text.h"
 #include "tools/run/output_check.h"
 
 namespace ito::tools {
@@ -21,7 +24,7 @@ namespace fs = std::filesystem;
 
 struct ConvertOptions {
   std::string in, out, weights = "ema";
-  bool inception = false;
+  bool inception = false, json = false;
   ConfigSources sources;
   bool has_configuration() const { return !sources.preset.empty() || !sources.file.empty(); }
 };
@@ -54,9 +57,26 @@ void write(const ConvertOptions& o, nn::Network& network, Config& config) {
                     {{"format", "ito"}, {"config", settings_to_json(config.settings())}});
 }
 
+/// What was converted.
+struct Converted {
+  std::string from;  ///< diffusers, safetensors, score_sde_pytorch or inception
+  int64_t tensors;
+  std::optional<int64_t> step;  ///< that the file says
+  std::string text;             ///< for people
+};
+
+nlohmann::ordered_json json_of(const ConvertOptions& o, const Converted& c) {
+  using Json = nlohmann::ordered_json;
+  return {{"file", o.out},
+          {"from", c.from},
+          {"tensors", c.tensors},
+          {"step", c.step ? Json(*c.step) : Json()},
+          {"weights", c.step ? Json(o.weights) : Json()}};
+}
+
 /// A folder of diffusers: config.json describes the network, and scheduler_config.json the SDE
 /// where the command line does not. --set goes last.
-int convert_folder(const ConvertOptions& o) {
+Converted convert_folder(const ConvertOptions& o) {
   const DiffusersFolder folder(o.in);
   check_output(o, folder.weights());
   Settings settings = folder.model();
@@ -76,11 +96,10 @@ int convert_folder(const ConvertOptions& o) {
   const auto network = make_network(config);
   const int64_t tensors = folder.load(*network);
   write(o, *network, config);
-  std::printf("%lld tensors of a folder of diffusers\n", static_cast<long long>(tensors));
-  return 0;
+  return {"diffusers", tensors, {}, std::to_string(tensors) + " tensors of a folder of diffusers"};
 }
 
-int convert_file(const ConvertOptions& o) {
+Converted convert_file(const ConvertOptions& o) {
   if (!o.has_configuration()) {
     no_configuration(
         "name the configuration that the checkpoint was trained with; ito info lists "
@@ -97,18 +116,14 @@ int convert_file(const ConvertOptions& o) {
                             o.weights == "ema" ? CheckpointWeights::ema : CheckpointWeights::model);
   check_noise_levels(info, config.sde, o.in);
   write(o, *network, config);
-  const auto tensors = static_cast<long long>(info.tensors);
-  if (plain) {
-    std::printf("%lld tensors\n", tensors);
-  } else {
-    std::printf("%lld tensors of step %lld, weights %s\n", tensors,
-                static_cast<long long>(info.step), o.weights.c_str());
-  }
-  return 0;
+  const std::string text = std::to_string(info.tensors) + " tensors";
+  if (plain) return {"safetensors", info.tensors, {}, text};
+  return {"score_sde_pytorch", info.tensors, info.step,
+          text + " of step " + std::to_string(info.step) + ", weights " + o.weights};
 }
 
 /// The network of FID, which has no configuration.
-int convert_inception(const ConvertOptions& o) {
+Converted convert_inception(const ConvertOptions& o) {
   if (o.has_configuration() || !o.sources.overrides.empty()) {
     fail(ErrorCode::bad_usage, "--inception", "goes with no configuration",
          "leave --preset, --config and --set out");
@@ -116,8 +131,10 @@ int convert_inception(const ConvertOptions& o) {
   check_output(o, o.in);
   nn::Inception network = import_inception(o.in);
   nn::save_inception(o.out, network);
-  std::printf("Inception network with %d outputs\n", network.config().classes);
-  return 0;
+  return {"inception",
+          std::ssize(nn::named_parameters(network)),
+          {},
+          "Inception network with " + std::to_string(network.config().classes) + " outputs"};
 }
 
 }  // namespace
@@ -136,11 +153,19 @@ Command add_convert(CLI::App& app) {
       ->capture_default_str();
   app.add_flag("--inception", o->inception,
                "The file is FID's Inception network (pt_inception-2015-12-05-6726825d.pth)");
+  add_json(app, o->json);
   return [o] {
     check_output_file(o->out);
     std::error_code error;
-    if (o->inception) return convert_inception(*o);
-    return fs::is_directory(o->in, error) ? convert_folder(*o) : convert_file(*o);
+    const Converted done = o->inception                     ? convert_inception(*o)
+                           : fs::is_directory(o->in, error) ? convert_folder(*o)
+                                                            : convert_file(*o);
+    if (o->json) {
+      print_json(json_of(*o, done));
+    } else {
+      std::printf("%s\n", done.text.c_str());
+    }
+    return 0;
   };
 }
 

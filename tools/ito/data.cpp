@@ -463,14 +463,14 @@ Command add_pack(CLI::App& app) {
                  "split; 0: none")
       ->check(CLI::Range(0.0, 0.5));
   app.add_flag("--overwrite", o->overwrite, "Replace the file if there is one");
-  app.add_flag("--json", o->json, "Print one JSON object");
+  add_json(app, o->json);
   return [o] { return run_pack(*o); };
 }
 
 Command add_check(CLI::App& app) {
   const auto o = std::make_shared<DataOptions>();
   add_set_options(app, *o);
-  app.add_flag("--json", o->json, "Print one JSON object");
+  add_json(app, o->json);
   return [o] { return run_check(*o); };
 }
 
@@ -480,7 +480,7 @@ Command add_stats(CLI::App& app) {
   app.add_option("--split", o->split, "train or test")
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
-  app.add_flag("--json", o->json, "Print one JSON object");
+  add_json(app, o->json);
   return [o] { return run_stats(*o); };
 }
 
@@ -505,7 +505,7 @@ Command add_noise_scales(CLI::App& app) {
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
   app.add_flag("--toml", o->toml, "Print the part of a configuration file alone");
-  app.add_flag("--json", o->json, "Print one JSON object");
+  add_json(app, o->json);
   o->common.add_to(app);
   return [o] { return run_noise_scales(*o); };
 }

@@ -1,12 +1,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "sde/training/score_model.h"
 #include "tools/data/png.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/json_text.h"
 #include "tools/run/output_check.h"
 #include "tools/run/pictures.h"
 #include "tools/run/progress.h"
@@ -18,6 +20,7 @@ namespace {
 struct DemoOptions {
   std::string out = "demo";
   double minutes = 2;
+  bool json = false;
   CommonOptions common;
 };
 
@@ -54,12 +57,19 @@ int run_demo(const DemoOptions& o) {
     for (const char* name : {"grid.png", "trajectory.png"})
       check_output_file((out / name).string());
   }
-  const TrainEnd end = run_training({.config = load_config({.preset = "demo"}),
-                                     .out = run,
-                                     .device = device,
-                                     .max_minutes = o.minutes});
-  if (end == TrainEnd::interrupted) return kExitPreempted;
-  write_pictures(out, run, device);
+  const TrainSummary summary = run_training({.config = load_config({.preset = "demo"}),
+                                             .out = run,
+                                             .device = device,
+                                             .max_minutes = o.minutes});
+  const bool whole = summary.end != TrainEnd::interrupted;
+  if (whole) write_pictures(out, run, device);
+  if (o.json) {
+    auto files = nlohmann::ordered_json::array();
+    if (whole) files = {(out / "grid.png").string(), (out / "trajectory.png").string()};
+    print_json({{"run", run.string()}, {"files", files}, {"train", summary_json(summary)}});
+  }
+  if (!whole) return kExitPreempted;
+  if (o.json) return 0;
   std::printf(
       "\n%s/grid.png        64 samples of the network that was just trained\n"
       "%s/trajectory.png  the way from noise (left) to a sample (right)\n"
@@ -79,6 +89,7 @@ Command add_demo(CLI::App& app) {
   app.add_option("--minutes", o->minutes, "Time for training")
       ->check(CLI::Range(0.001, kMostMinutes))
       ->capture_default_str();
+  add_json(app, o->json);
   o->common.add_to(app);
   return [o] { return run_demo(*o); };
 }

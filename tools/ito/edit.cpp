@@ -349,7 +349,7 @@ void add_options(CLI::App& app, const Kind& kind, EditOptions& o) {
   app.add_option("--seed", o.seed, "Of everything random")
       ->check(CLI::Range(int64_t{0}, kMostSeed))
       ->capture_default_str();
-  app.add_flag("--json", o.json, "Print one JSON object");
+  add_json(app, o.json);
   o.common.add_to(app);
 }
 

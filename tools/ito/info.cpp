@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "sde/training/trained_network.h"
 #include "tools/config/config.h"
 #include "tools/ito/commands.h"
+#include "tools/run/json_text.h"
 
 namespace ito::tools {
 namespace {
@@ -22,7 +24,7 @@ struct InfoOptions {
   std::string model;
   ConfigSources sources;
   std::string memory;
-  bool print_config = false;
+  bool print_config = false, json = false;
 };
 
 void print_program() {
@@ -37,6 +39,16 @@ void print_program() {
     std::printf("%-9s %.*s\n", label, static_cast<int>(p.name.size()), p.name.data());
     label = "";
   }
+}
+
+nlohmann::ordered_json program_json() {
+  auto presets = nlohmann::ordered_json::array();
+  for (const nn::Preset& p : nn::presets()) presets.push_back(p.name);
+  return {{"ito", ITO_VERSION},
+          {"threads", num_threads()},
+          {"gpus", cuda::device_count()},
+          {"ops", op_table().size()},
+          {"presets", presets}};
 }
 
 /// The network's layers and what it needs.
@@ -55,16 +67,20 @@ int run_info(const InfoOptions& o) {
   }
   if (!o.model.empty()) {
     const sde::TrainedNetwork model = sde::load_trained_network(o.model);
+    Config config;
+    config.fields().apply(model.settings, o.model);
+    if (o.json) {
+      print_network_json(*model.network, config, memory, model.file);
+      return 0;
+    }
     std::printf("%s\n", escaped(model.file.string()).c_str());
     for (const auto& [key, value] : model.settings)
       std::printf("%s = %s\n", key.c_str(), to_string(value).c_str());
-    Config config;
-    config.fields().apply(model.settings, o.model);
     print_network(*model.network, config, memory);
     return 0;
   }
   if (!configured) {
-    print_program();
+    o.json ? print_json(program_json()) : print_program();
     return 0;
   }
   Config config = load_config(o.sources);
@@ -73,7 +89,12 @@ int run_info(const InfoOptions& o) {
     std::fputs(to_toml(config).c_str(), stdout);
     return 0;
   }
-  print_network(*nn::make_network_shapes(config.model, config.image()), config, memory);
+  const auto network = nn::make_network_shapes(config.model, config.image());
+  if (o.json) {
+    print_network_json(*network, config, memory);
+  } else {
+    print_network(*network, config, memory);
+  }
   return 0;
 }
 
@@ -87,7 +108,8 @@ Command add_info(CLI::App& app) {
   add_overrides(app, o->sources.overrides, "section.key=value");
   app.add_option("--memory", o->memory,
                  "Memory to plan for, e.g. 20GiB; what is free now if not given");
-  app.add_flag("--print-config", o->print_config, "Print the resolved configuration instead");
+  app.add_flag("--print-config", o->print_config, "Print the resolved configuration instead")
+      ->excludes(add_json(app, o->json));
   return [o] { return run_info(*o); };
 }
 

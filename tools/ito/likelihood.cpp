@@ -231,7 +231,7 @@ Command add_likelihood(CLI::App& app) {
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   app.add_option("--csv", o->csv, "Write bits/dim of every image to this file");
-  app.add_flag("--json", o->json, "Print one JSON object");
+  add_json(app, o->json);
   o->common.add_to(app);
   return [o] { return run_likelihood(*o); };
 }

@@ -415,7 +415,7 @@ void add_outputs(CLI::App& app, SampleOptions& o) {
       ->capture_default_str();
   CLI::Option* show = app.add_flag(
       "--show", o.show, "Show all samples in the terminal; characters without NO_COLOR's colours");
-  app.add_flag("--json", o.json, "Print one JSON object")->excludes(show);
+  add_json(app, o.json)->excludes(show);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "engine/core/check.h"
 #include "engine/core/math_mode.h"
@@ -8,6 +9,7 @@
 #include "sde/training/checkpoint.h"
 #include "tools/ito/commands.h"
 #include "tools/run/interrupt.h"
+#include "tools/run/json_text.h"
 #include "tools/run/train_run.h"
 
 namespace ito::tools {
@@ -20,7 +22,7 @@ struct TrainOptions {
   int64_t max_steps = 0, max_images = 0, seed = -1;
   int batch = 0, micro_batch = -1, sample_every = -1, save_every = 0, keep = 0;
   std::string on_nonfinite, precision;
-  bool print_config = false, dry_run = false;
+  bool print_config = false, dry_run = false, json = false;
   CommonOptions common;
 };
 
@@ -68,6 +70,10 @@ int run_train(const TrainOptions& o) {
   }
   if (o.dry_run) {
     const auto network = nn::make_network_shapes(config.model, config.image());
+    if (o.json) {
+      print_network_json(*network, config, 0);
+      return 0;
+    }
     print_layers(*network, config.image());
     print_estimate(*network, config, 0);
     return 0;
@@ -80,18 +86,42 @@ int run_train(const TrainOptions& o) {
   const Resume resume = o.resume == "auto"    ? Resume::automatic
                         : o.resume == "never" ? Resume::never
                                               : Resume::from_path;
-  const TrainEnd end = run_training({.config = config,
-                                     .out = o.out,
-                                     .resume = resume,
-                                     .resume_from = o.resume,
-                                     .device = device,
-                                     .max_minutes = o.max_minutes});
-  if (end != TrainEnd::interrupted) return 0;
+  const TrainSummary summary = run_training({.config = config,
+                                             .out = o.out,
+                                             .resume = resume,
+                                             .resume_from = o.resume,
+                                             .device = device,
+                                             .max_minutes = o.max_minutes});
+  if (o.json) {
+    nlohmann::ordered_json json = {{"run", o.out}};
+    json.update(summary_json(summary));
+    print_json(json);
+  }
+  if (summary.end != TrainEnd::interrupted) return 0;
   std::fprintf(stderr, "interrupted and saved; go on with the same command\n");
   return kExitPreempted;
 }
 
 }  // namespace
+
+nlohmann::ordered_json summary_json(const TrainSummary& s) {
+  using Json = nlohmann::ordered_json;
+  const auto number = [](const std::optional<double>& v) { return v ? Json(*v) : Json(); };
+  const char* end = s.end == TrainEnd::finished     ? "steps"
+                    : s.end == TrainEnd::time_is_up ? "minutes"
+                                                    : "interrupted";
+  return {{"end", end},
+          {"checkpoint", s.checkpoint.string()},
+          {"steps", s.steps},
+          {"images", s.images},
+          {"skipped", s.skipped},
+          {"rollbacks", s.rollbacks},
+          {"session_steps", s.session_steps},
+          {"seconds", s.seconds},
+          {"images_per_second", s.images_per_second},
+          {"loss", number(s.loss)},
+          {"eval_loss", number(s.eval_loss)}};
+}
 
 Command add_train(CLI::App& app) {
   const auto o = std::make_shared<TrainOptions>();
@@ -140,7 +170,8 @@ Command add_train(CLI::App& app) {
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   app.add_option("--seed", o->seed, "Seed of everything random (train.seed)")
       ->check(CLI::Range(int64_t{0}, kMostSeed));
-  app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop");
+  app.add_flag("--print-config", o->print_config, "Print the resolved configuration and stop")
+      ->excludes(add_json(app, o->json));
   app.add_flag("--dry-run", o->dry_run,
                "Print the network, the memory that training needs and its likely speed, and stop; "
                "reads no data and makes no network");

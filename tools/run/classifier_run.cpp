@@ -94,6 +94,6 @@ class ClassifierRun final : public RunLoop {
 
 }  // namespace
 
-TrainEnd run_classifier_training(const TrainJob& job) { return ClassifierRun(job).run(); }
+TrainSummary run_classifier_training(const TrainJob& job) { return ClassifierRun(job).run(); }
 
 }  // namespace ito::tools

@@ -8,6 +8,6 @@ namespace ito::tools {
 /// As run_training, for objective.kind = "classifier". In the place of sample grids stands
 /// accuracy.json: {"step", "levels": [{"t", "sigma", "accuracy", "images"}]} of the averaged
 /// weights on held-out images. Throws UserError, also for a data set without labels.
-TrainEnd run_classifier_training(const TrainJob& job);
+TrainSummary run_classifier_training(const TrainJob& job);
 
 }  // namespace ito::tools

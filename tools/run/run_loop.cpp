@@ -138,7 +138,7 @@ Batch RunLoop::batch_of(const data::Dataset& set, const std::vector<int64_t>& in
   return batch;
 }
 
-TrainEnd RunLoop::run() {
+TrainSummary RunLoop::run() {
   start();
   std::optional<TrainEnd> end;
   while (!end) {
@@ -149,13 +149,30 @@ TrainEnd RunLoop::run() {
       roll_back(e);
     }
   }
+  TrainSummary s = summary();
   if (shows_results() && *end != TrainEnd::interrupted) {
     show_results();
     if (interrupted()) end = TrainEnd::interrupted;
   }
   if (!kernel_choices().empty()) directory_->write_algorithms(algorithms_json());
   progress_.line(peak_memory_text(job_.device));
-  return *end;
+  s.end = *end;
+  return s;
+}
+
+TrainSummary RunLoop::summary() {
+  const int64_t done = trainer().steps_done(), batch = config().train.batch;
+  TrainSummary s{.checkpoint = checkpoint_,
+                 .steps = done,
+                 .images = done * batch,
+                 .skipped = trainer().progress().skipped,
+                 .rollbacks = trainer().progress().rollbacks,
+                 .session_steps = steps_taken_,
+                 .seconds = seconds_trained(),
+                 .loss = loss_,
+                 .eval_loss = eval_loss_};
+  if (steps_taken_ > 0) s.images_per_second = static_cast<double>(steps_taken_ * batch) / s.seconds;
+  return s;
 }
 
 /// Takes steps until the end, and saves.
@@ -207,6 +224,7 @@ void RunLoop::start() {
   }
   if (own) {
     sde::load_checkpoint(*own, trainer());
+    checkpoint_ = *own;
     saved_step_ = trainer().steps_done();
   } else if (origin) {
     directory_->write_origin(job_.resume_from);
@@ -256,6 +274,7 @@ void RunLoop::roll_back(const sde::NonfiniteError& error) {
   sde::TrainingProgress progress = trainer().progress();
   progress.rollbacks = rollbacks;
   trainer().set_progress(progress);
+  checkpoint_ = *checkpoint;
   saved_step_ = progress.steps;
   rewind_metrics();
   open_loader();
@@ -275,6 +294,7 @@ void RunLoop::report_step(int64_t step, const sde::StepReport& report) {
   const double images_per_second = rate * static_cast<double>(batch);
   const double wait = (seconds_waited_ + loader_->seconds_waited()) / seconds;
   std::vector<std::pair<std::string, double>> scalars;
+  if (window.count > 0) loss_ = window.mean();
   if (window.count > 0) scalars.emplace_back("loss", window.mean());
   for (const auto& [name, value] : figures()) scalars.emplace_back(name, value);
   std::string shown;
@@ -334,6 +354,7 @@ void RunLoop::evaluate(int64_t done) {
     progress_.line("the held-out loss is not finite at step " + std::to_string(done - 1));
     return;
   }
+  eval_loss_ = mean;
   directory_->append_metrics(
       text_of("{\"step\": %" PRId64 ", \"eval_loss\": %.17g}", done - 1, mean));
   events_->scalars(done - 1, {{"eval_loss", mean}});
@@ -341,7 +362,8 @@ void RunLoop::evaluate(int64_t done) {
 
 void RunLoop::save() {
   if (saved_step_ == trainer().steps_done()) return;
-  sde::save_checkpoint(job_.out, trainer(), job_.config.settings(), config().train.keep);
+  checkpoint_ =
+      sde::save_checkpoint(job_.out, trainer(), job_.config.settings(), config().train.keep);
   saved_step_ = trainer().steps_done();
   rollbacks_since_save_ = 0;
 }

@@ -33,7 +33,7 @@ std::string text_of(const char* format, Args... args) {
 /// One run from its start or checkpoint to its end. What is trained is up to the derived class.
 class RunLoop {
  public:
-  TrainEnd run();
+  TrainSummary run();
 
  protected:
   /// Opens the data set, and fills and checks what the configuration leaves to it.
@@ -83,6 +83,7 @@ class RunLoop {
   void open_batches(uint64_t seed);
   void open_loader();
   TrainEnd train();
+  TrainSummary summary();
   TrainEnd take_step();
   void roll_back(const sde::NonfiniteError& error);
   void report_step(int64_t step, const sde::StepReport& report);
@@ -106,10 +107,12 @@ class RunLoop {
   Progress progress_;
   std::optional<GridSchedule> schedule_;
   int64_t saved_step_ = -1;
+  std::filesystem::path checkpoint_;  // the newest
   int64_t rollbacks_since_save_ = 0;
   Clock::time_point began_;
-  int64_t steps_taken_ = 0;    // in this session, those that were rolled back included
-  double seconds_waited_ = 0;  // for loaders that are gone
+  std::optional<double> loss_, eval_loss_;  // the last of this session
+  int64_t steps_taken_ = 0;                 // in this session, those that were rolled back included
+  double seconds_waited_ = 0;               // for loaders that are gone
   std::shared_ptr<const data::BatchSource> batches_;
   std::optional<BackgroundLoader> loader_;  // last: its thread reads the others
 };

@@ -125,7 +125,7 @@ class ScoreRun final : public RunLoop {
 
 }  // namespace
 
-TrainEnd run_training(const TrainJob& job) {
+TrainSummary run_training(const TrainJob& job) {
   return job.config.objective.classifies() ? run_classifier_training(job) : ScoreRun(job).run();
 }
 
