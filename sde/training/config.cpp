@@ -166,6 +166,10 @@ void TrainConfig::fields(Fields& f) {
   f.add("early_grids", &early_grids,
         "also grids at steps 10, 20, 50, 100, ... below sample_every: the last ones of these that "
         "cost at most 4 % of the steps until then");
+  f.add(
+      "trajectory", &trajectory,
+      "samples of the averaged weights whose way from noise is drawn at the end, where that costs "
+      "at most 4 % of the steps; 0: none");
   f.add("eval_every", &eval_every,
         "steps per loss of the averaged weights on held-out images; 0: none");
   f.add("eval_images", &eval_images, "held-out images, the first ones; always the same noise");
@@ -192,6 +196,8 @@ void TrainConfig::validate() const {
   require(eval_images >= 0, "train.eval_images", int64_t{eval_images}, "use 0 or more");
   require(sample_every >= 0, "train.sample_every", int64_t{sample_every},
           "use 1 or more, or 0 for none");
+  require(trajectory >= 0 && trajectory <= 64, "train.trajectory", int64_t{trajectory},
+          "use 0 to 64");
   require(keep >= 1, "train.keep", int64_t{keep}, "use 1 or more");
   require(is_one_of(on_nonfinite, {"stop", "skip", "rollback"}), "train.on_nonfinite", on_nonfinite,
           "use stop, skip or rollback");

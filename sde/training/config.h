@@ -81,6 +81,8 @@ struct TrainConfig {
   int sample_every = 50000;  ///< steps per grid of samples, 0: none; one at step 0, too. Of a
                              ///< classifier: steps per report of its accuracy
   bool early_grids = true;   ///< grids before sample_every, where they are cheap (GridSchedule)
+  int trajectory = 4;        ///< samples whose way from noise the end of a run shows, where that
+                             ///< is cheap; 0: none
   int eval_every = 1000;     ///< steps per evaluation on held-out images, 0: none
   int eval_images = 512;     ///< how many of them
   int keep = 3;              ///< checkpoints kept

@@ -129,6 +129,12 @@ TEST_F(ReportTest, ChoosesPicturesFromFirstToLast) {
   for (const Picture& p : r.pictures) names.push_back(p.name);
   EXPECT_EQ(names, (std::vector<std::string>{"step_10.png", "step_12.png", "step_14.png",
                                              "step_16.png", "step_18.png", "step_20.png"}));
+  EXPECT_FALSE(r.trajectory.has_value());
+  write("samples/trajectory_00000009.png", "\x89PNG\r\n\x1a\n9");
+  write("samples/trajectory_00000012.png", "\x89PNG\r\n\x1a\n12");
+  EXPECT_EQ(read_run(run()).pictures.size(), kMostPictures);
+  ASSERT_TRUE(read_run(run()).trajectory.has_value());
+  EXPECT_EQ(read_run(run()).trajectory->name, "trajectory_00000012.png");
   write("samples/step_10.png", "<svg onload=alert(1)>");
   EXPECT_EQ(read_run(run()).pictures.size(), kMostPictures - 1);
 }

@@ -119,6 +119,41 @@ TEST(Animation, LeftSideStartsWithThePriorInTheRangeOfItsSpread) {
   EXPECT_LE(largest_difference(first, wanted), 1);
 }
 
+/// A tile of a sheet with the margins around it.
+data::Image tile(const data::Image& sheet, int row, int column) {
+  const int scale = magnification(kSide), step = (kSide + 2) * scale, side = (kSide + 4) * scale;
+  const int channels = sheet.shape.channels;
+  data::Image t{{side, side, channels}, {}};
+  for (int y = 0; y < side; ++y) {
+    const auto* from = sheet.bytes.data() + ((row * step + y) * sheet.shape.width + column * step) *
+                                                static_cast<int64_t>(channels);
+    t.bytes.insert(t.bytes.end(), from, from + side * channels);
+  }
+  return t;
+}
+
+TEST(Animation, SheetHoldsTheFramesOfEverySample) {
+  SampleJob job = one_picture("vp", "pc", some_picture(true));
+  job.sampling.steps = 12;
+  constexpr int kColumns = 5;
+  const auto sheet = trajectory_sheet(job, {5, 6}, kColumns);
+  ASSERT_TRUE(sheet.has_value());
+  const int scale = magnification(kSide);
+  EXPECT_EQ(sheet->shape.width, (kColumns * (kSide + 2) + 2) * scale);
+  EXPECT_EQ(sheet->shape.height, (4 * (kSide + 2) + 2) * scale);
+  for (int n = 0; n < 2; ++n) {
+    const std::vector<data::Image> frames = trajectory_frames(job, {5 + n}, kColumns);
+    ASSERT_EQ(frames.size(), size_t{kColumns});
+    for (int c = 0; c < kColumns; ++c) {
+      const auto& frame = frames[static_cast<size_t>(c)];
+      EXPECT_EQ(tile(*sheet, 2 * n, c).bytes, part(frame, false).bytes) << n << " " << c;
+      EXPECT_EQ(tile(*sheet, 2 * n + 1, c).bytes, part(frame, true).bytes) << n << " " << c;
+    }
+  }
+  const auto stop = [](const samplers::StepView&) { return samplers::Verdict::stop; };
+  EXPECT_FALSE(trajectory_sheet(job, {5}, kColumns, stop).has_value());
+}
+
 TEST(Animation, FramesAreSpreadOverTheSteps) {
   SampleJob job = one_picture("vp", "pc", some_picture(true));
   job.sampling.steps = 12;

@@ -34,7 +34,7 @@ awk '/"loss"/ && !/eval_loss/ { n++
 # starting weights, the network's own samples stand to the left: 0.9^20 is more than a twentieth,
 # 0.9^50 is not.
 early() {  # run, grids, options
-  quiet "$1" "$ito" train "${tiny[@]}" --set sampling.steps=1 --max-steps 60 --out "$1" "${@:3}"
+  quiet "$1" "$ito" train "${tiny[@]}" --set sampling.steps=1 --set train.trajectory=0 --max-steps 60 --out "$1" "${@:3}"
   [ "$(ls "$1/samples" | tr -dc '1-9\n' | tr '\n' ' ')" = "$2" ] || die "$1: $(ls "$1/samples")"
 }
 cold=(--set optim.ema_warmup=false --set optim.ema_rate=0.9)
@@ -47,6 +47,34 @@ is_png warm/samples/step_00000010.png "$size"
 early costly ' 5 6 ' --sample-every 100 --set sampling.steps=3 "${cold[@]}"
 early regular ' 6 ' --sample-every 100 --set train.early_grids=false
 early silent '' --sample-every 0
+
+# The way from noise: four samples of two rows each, in as many columns as the sampler has steps and one
+# more, at most nine; where it costs at most 4 % of the steps; once.
+way() {  # run, size in tiles or nothing, options
+  quiet "$1" "$ito" train "${tiny[@]}" --max-steps 100 --set train.early_grids=false \
+    --set train.sample_every=100 --out "$1" "${@:3}"
+  local file=$1/samples/trajectory_00000100.png tile=$((16 * 4)) gap=$((2 * 4))
+  if [ -z "$2" ]; then
+    [ ! -e "$file" ] || die "$file is there"
+  else
+    is_png "$file" $((${2%x*} * (tile + gap) + gap))x$((${2#*x} * (tile + gap) + gap))
+  fi
+}
+way way 7x8
+cp way/samples/trajectory_00000100.png first.png
+touch -d 2020-01-01 way/samples/trajectory_00000100.png
+way way 7x8
+[ first.png -nt way/samples/trajectory_00000100.png ] || die "a run that had ended draws again"
+rm first.png
+way way_of_two 9x4 --set sampling.steps=20 --set train.trajectory=2
+way way_dear '' --set sampling.steps=25
+way way_none '' --set train.trajectory=0
+way way_silent '' --set train.sample_every=0
+grep -a trajectory way/events/* >/dev/null || die "no trajectory for TensorBoard"
+"$ito" report way --out way.html >report.out
+[ "$(grep -c 'alt="trajectory"' way.html)" = 1 ] || die "the report has no trajectory"
+[ "$(grep -c 'alt="samples"' way.html)" = 2 ] || die "the report takes the trajectory for a grid"
+rm way.html
 
 # Samples of the run.
 "$ito" sample run --seeds 3,7-9 --grid grid.png --png single --trajectory way.png >sample.out 2>sample.log

@@ -24,6 +24,7 @@ th, td { padding: .25rem .7rem; border-bottom: 1px solid #8884; text-align: left
 figure { margin: 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 1rem 1.6rem; }
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
+.way { margin: 1rem 0; } .way img { max-width: 100%; image-rendering: pixelated; }
 .pictures img { width: 256px; image-rendering: pixelated; border: 1px solid #8886; }
 svg { width: 100%; height: auto; }
 svg text { font: 11px system-ui, sans-serif; fill: currentColor; }
@@ -135,7 +136,14 @@ std::string pictures(const RunRecord& run) {
     html += "<figure><img alt=\"samples\" src=\"" + png_uri(p.png) + "\"><figcaption>" +
             text_html(p.name) + "</figcaption></figure>\n";
   }
-  return html.empty() ? "" : "<div class=\"pictures\">\n" + html + "</div>\n";
+  if (!html.empty()) html = "<div class=\"pictures\">\n" + html + "</div>\n";
+  if (run.trajectory) {
+    html += "<figure class=\"way\"><img alt=\"trajectory\" src=\"" + png_uri(run.trajectory->png) +
+            "\"><figcaption>" + text_html(run.trajectory->name) +
+            ": from noise to samples, and below each state what the network takes the sample for" +
+            "</figcaption></figure>\n";
+  }
+  return html;
 }
 
 std::string evaluations(const RunRecord& run) {

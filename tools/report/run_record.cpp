@@ -94,23 +94,30 @@ void read_evaluations(RunRecord& run) {
   }
 }
 
+/// Nothing if the file is no PNG.
+std::optional<Picture> read_picture(const fs::path& file) {
+  constexpr std::string_view kSignature = "\x89PNG\r\n\x1a\n";
+  const std::string bytes = file_text(file);
+  if (!bytes.starts_with(kSignature)) return std::nullopt;
+  return Picture{file.filename().string(), {bytes.begin(), bytes.end()}};
+}
+
 void read_pictures(RunRecord& run) {
   constexpr size_t kMostBytes = 8 << 20;
-  constexpr std::string_view kSignature = "\x89PNG\r\n\x1a\n";
-  std::vector<fs::path> files;
+  std::vector<fs::path> files, trajectories;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run.path / "samples", error)) {
     if (entry.path().extension() == ".png" && entry.file_size(error) <= kMostBytes) {
-      files.push_back(entry.path());
+      const bool is_grid = !entry.path().filename().string().starts_with("trajectory_");
+      (is_grid ? files : trajectories).push_back(entry.path());
     }
   }
   std::sort(files.begin(), files.end());
+  if (!trajectories.empty()) run.trajectory = read_picture(std::ranges::max(trajectories));
   const size_t count = std::min(files.size(), kMostPictures);
   for (size_t i = 0; i < count; ++i) {
     const fs::path& file = files[count == 1 ? 0 : i * (files.size() - 1) / (count - 1)];
-    const std::string bytes = file_text(file);
-    if (!bytes.starts_with(kSignature)) continue;
-    run.pictures.push_back({file.filename().string(), {bytes.begin(), bytes.end()}});
+    if (auto picture = read_picture(file)) run.pictures.push_back(std::move(*picture));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,9 @@ struct RunRecord {
   std::map<std::string, std::string> environment;  ///< the newest line of environment.jsonl
   double measured_gflops = 0;  ///< of convolutions on the machine of the run; 0: not recorded
   std::vector<std::map<std::string, std::string>> evaluations;  ///< lines of eval.jsonl
-  std::vector<Picture> pictures;  ///< at most `kMostPictures` of samples/, evenly spread, the last
-                                  ///< one among them
+  std::vector<Picture> pictures;  ///< at most `kMostPictures` grids of samples/, evenly spread, the
+                                  ///< last one among them
+  std::optional<Picture> trajectory;  ///< the newest
 };
 inline constexpr size_t kMostPictures = 6;
 

@@ -116,14 +116,16 @@ class Painter {
   Shape shape_;  // [N, H, W, C]
 };
 
-}  // namespace
+/// A run of the sampler, and `most` moments of it at most.
+struct Way {
+  std::vector<Moment> moments;
+  Drawn drawn;
+};
 
-std::vector<data::Image> trajectory_frames(const SampleJob& job, const std::vector<int64_t>& seeds,
-                                           int frames, const samplers::Observer& watch) {
-  ITO_CHECK(frames >= 2, ValueError, "a moving picture has two frames or more",
-            kv("frames", frames));
+Way way_of(const SampleJob& job, const std::vector<int64_t>& seeds, int64_t most,
+           const samplers::Observer& watch) {
   const int64_t steps = samplers::observed_steps(job.sampling);
-  const int64_t moments = steps > 0 ? std::min<int64_t>(frames - 1, steps) : frames - 1;
+  if (steps > 0) most = std::min(most, steps);
   Recorder recorder(job.sde);
   SampleJob watched = job;
   watched.score_of = [&](const std::vector<int64_t>& samples) {
@@ -132,20 +134,62 @@ std::vector<data::Image> trajectory_frames(const SampleJob& job, const std::vect
   recorder.keep_next();
   int64_t asked = 1;
   const auto observer = [&](const samplers::StepView& view) {
-    const bool due = steps > 0 ? view.step + 1 >= asked * steps / moments
-                               : view.t <= job.sde->T() * (1 - double(asked) / double(moments));
-    if (due && asked < moments) {
+    const bool due = steps > 0 ? view.step + 1 >= asked * steps / most
+                               : view.t <= job.sde->T() * (1 - double(asked) / double(most));
+    if (due && asked < most) {
       recorder.keep_next();
       ++asked;
     }
     return watch ? watch(view) : samplers::Verdict::go_on;
   };
-  const Drawn drawn = draw_batch(watched, seeds, observer);
+  Drawn drawn = draw_batch(watched, seeds, observer);
+  return {recorder.moments(), std::move(drawn)};
+}
+
+}  // namespace
+
+std::vector<data::Image> trajectory_frames(const SampleJob& job, const std::vector<int64_t>& seeds,
+                                           int frames, const samplers::Observer& watch) {
+  ITO_CHECK(frames >= 2, ValueError, "a moving picture has two frames or more",
+            kv("frames", frames));
+  const Way way = way_of(job, seeds, frames - 1, watch);
   const Painter painter(job, std::ssize(seeds));
   std::vector<data::Image> list;
-  for (const Moment& m : recorder.moments()) list.push_back(painter.frame(m));
-  list.push_back(painter.last_frame(drawn.x));
+  for (const Moment& m : way.moments) list.push_back(painter.frame(m));
+  list.push_back(painter.last_frame(way.drawn.x));
   return list;
+}
+
+std::optional<data::Image> trajectory_sheet(const SampleJob& job, const std::vector<int64_t>& seeds,
+                                            int columns, const samplers::Observer& watch) {
+  ITO_CHECK(columns >= 2 && !are_points(job.sample_shape), ValueError,
+            "a sheet has two columns or more, of images", kv("columns", columns));
+  const Way way = way_of(job, seeds, columns - 1, watch);
+  if (!way.drawn.finished) return std::nullopt;
+  const Shape& shape = way.drawn.x.shape();
+  const std::vector<float> last = unit_range(way.drawn.x, job.pixels);
+  std::vector<std::vector<float>> states, estimates;  // of all samples, column by column
+  for (const Moment& m : way.moments) {
+    states.push_back(visible(m, *job.sde, job.pixels));
+    estimates.push_back(unit_range(Tensor::from(m.denoised, shape), job.pixels));
+  }
+  std::vector<float> tiles;
+  const auto per_image = static_cast<std::ptrdiff_t>(job.sample_shape.numel());
+  for (std::ptrdiff_t n = 0; n < std::ssize(seeds); ++n) {
+    for (auto* row : {&states, &estimates}) {
+      const auto add = [&](const std::vector<float>& column) {
+        tiles.insert(tiles.end(), column.begin() + n * per_image,
+                     column.begin() + (n + 1) * per_image);
+      };
+      for (const std::vector<float>& column : *row) add(column);
+      add(last);
+    }
+  }
+  const data::ImageShape image{static_cast<int>(shape[1]), static_cast<int>(shape[2]),
+                               static_cast<int>(shape[3])};
+  return data::make_grid(
+      data::to_bytes(tiles, data::Rounding::nearest), image,
+      {.columns = static_cast<int>(states.size()) + 1, .scale = magnification(shape[1])});
 }
 
 int64_t samples_in_animation(int64_t size) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "tools/run/pictures.h"
@@ -16,6 +17,12 @@ namespace ito::tools {
 /// fewer if the sampler takes fewer steps, or `watch` stops it.
 std::vector<data::Image> trajectory_frames(const SampleJob& job, const std::vector<int64_t>& seeds,
                                            int frames, const samplers::Observer& watch = {});
+
+/// The same moments side by side, from noise to the finished samples in the last of at most
+/// `columns` columns: for each sample a row of states, and below it a row of estimates. Images
+/// only. Nothing if `watch` stops the sampler.
+std::optional<data::Image> trajectory_sheet(const SampleJob& job, const std::vector<int64_t>& seeds,
+                                            int columns, const samplers::Observer& watch = {});
 
 /// How many samples of that many pixels a side a moving picture shows at most.
 int64_t samples_in_animation(int64_t size);

@@ -9,8 +9,6 @@
 namespace ito::tools {
 namespace {
 
-constexpr double kEarlyShare = 0.04;  // of the steps until the first regular grid
-
 /// 10, 20, 50, 100, ... below `end`.
 std::vector<int64_t> early_steps(int64_t end) {
   std::vector<int64_t> list;
@@ -40,7 +38,7 @@ double grid_cost(const samplers::SamplingConfig& sampling, int64_t samples, int6
 
 GridSchedule::GridSchedule(int64_t every, double cost) : every_(every), first_early_(every) {
   const std::vector<int64_t> steps = early_steps(every);
-  const double affordable = kEarlyShare * static_cast<double>(every) / cost;
+  const double affordable = kPictureShare * static_cast<double>(every) / cost;
   const auto count =
       std::min(std::ssize(steps), static_cast<std::ptrdiff_t>(std::min(affordable, 1e6)));
   if (count > 0) first_early_ = steps[steps.size() - static_cast<size_t>(count)];

@@ -12,6 +12,9 @@ namespace ito::tools {
 /// third of a training step's time. Infinity where the sampler chooses its own number of steps.
 double grid_cost(const samplers::SamplingConfig& sampling, int64_t samples, int64_t batch);
 
+/// Share of the training steps that pictures besides the regular grids may cost.
+inline constexpr double kPictureShare = 0.04;
+
 /// Grids are drawn at step 0 and every `every` steps (0: never). Before the first of these there
 /// are early ones at 10, 20, 50, 100, 200, 500, ...: as many of the last of them as cost at most
 /// 4 % of the steps until then.

@@ -52,7 +52,7 @@ bool is_temporary(const std::string& name) {
   if (name.starts_with(".tmp-step_")) return true;
   const std::string_view file = target_of_temporary(name);
   return std::ranges::find(kFiles, file) != std::end(kFiles) || file == "LATEST" ||
-         file.starts_with("step_");
+         file.starts_with("step_") || file.starts_with("trajectory_");
 }
 
 }  // namespace

@@ -152,6 +152,7 @@ TrainSummary RunLoop::run() {
   TrainSummary s = summary();
   if (shows_results() && *end != TrainEnd::interrupted) {
     show_results();
+    if (!interrupted()) show_end();
     if (interrupted()) end = TrainEnd::interrupted;
   }
   if (!kernel_choices().empty()) directory_->write_algorithms(algorithms_json());

@@ -49,6 +49,8 @@ class RunLoop {
   virtual void show_results() = 0;
   /// Whether there are results of this step already, so that a resumed run need not make them.
   virtual bool results_shown() const { return true; }
+  /// Called once at the end of a run that was not interrupted, after the last show_results.
+  virtual void show_end() {}
   /// Of results before train.sample_every, in training steps; infinity: there are none.
   virtual double early_cost() const { return std::numeric_limits<double>::infinity(); }
 

@@ -1,7 +1,6 @@
 #include "tools/run/train_run.h"
 
 #include <cinttypes>
-#include <cstdio>
 #include <numeric>
 #include <optional>
 
@@ -10,6 +9,7 @@
 #include "sde/training/trainer.h"
 #include "tools/data/pixel_map.h"
 #include "tools/data/png.h"
+#include "tools/run/animation.h"
 #include "tools/run/classifier_run.h"
 #include "tools/run/grid_schedule.h"
 #include "tools/run/interrupt.h"
@@ -21,12 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string step_name(int64_t step) {
-  char name[40];
-  std::snprintf(name, sizeof name, "step_%08" PRId64 ".png", step);
-  return name;
+/// "step_00000100.png".
+std::string picture_name(const char* kind, int64_t step) {
+  return text_of("%s_%08" PRId64 ".png", kind, step);
 }
 
+constexpr int kColumns = 9;          // of a trajectory
 constexpr double kColdShare = 0.05;  // of the starting weights in an average that is not warm
 
 /// Trains a score model and shows samples of it.
@@ -60,7 +60,9 @@ class ScoreRun final : public RunLoop {
     return list;
   }
 
-  fs::path picture_file() const { return directory().samples() / step_name(trainer_.steps_done()); }
+  fs::path picture_file() const {
+    return directory().samples() / picture_name("step", trainer_.steps_done());
+  }
   bool results_shown() const override { return fs::exists(picture_file()); }
 
   double early_cost() const override {
@@ -68,16 +70,16 @@ class ScoreRun final : public RunLoop {
     return networks * grid_cost(config().sampling, std::ssize(seeds()), config().train.batch);
   }
 
-  /// Samples of the classes in turn; nothing if it was interrupted, or they are not finite.
-  std::optional<data::Image> picture_of_samples(const nn::Network& trained) const {
+  /// Samples of the classes in turn.
+  SampleJob job_of(const nn::Network& trained, const std::vector<int64_t>& samples) const {
     const std::shared_ptr<const nn::Network> network = trained.clone();
     std::vector<int64_t> classes(static_cast<size_t>(network->classes()));
     std::iota(classes.begin(), classes.end(), 0);
-    if (!classes.empty()) classes = in_turn(classes, seeds());
+    if (!classes.empty()) classes = in_turn(classes, samples);
     const auto labels =
         config().objective.continuous ? sde::Labels::continuous : sde::Labels::discrete;
     const data::ImageShape s = dataset().shape();
-    const SampleJob job{
+    return {
         .score = sde::make_score(
             sde::score_network(sde::told_network(network, classes, device()), config().objective),
             sde(), {labels, config().sde.num_scales}),
@@ -87,17 +89,30 @@ class ScoreRun final : public RunLoop {
         .seed = seed(),
         .device = device(),
         .pixels = data::pixel_map(config().data)};
-    const auto watch = [](const samplers::StepView&) {
-      return interrupted() ? samplers::Verdict::stop : samplers::Verdict::go_on;
-    };
+  }
+
+  static samplers::Verdict stop_if_interrupted(const samplers::StepView&) {
+    return interrupted() ? samplers::Verdict::stop : samplers::Verdict::go_on;
+  }
+
+  /// What `draw` makes; nothing if it was interrupted, or samples are not finite.
+  template <class Draw>
+  static std::optional<data::Image> finite(Draw&& draw) {
     try {
-      const Drawn drawn = draw_batch(job, seeds(), watch);
-      if (!drawn.finished) return std::nullopt;
-      return picture_of(drawn.x, job.pixels);
+      return draw();
     } catch (const UserError& e) {
       if (e.code() != ErrorCode::not_finite) throw;
       return std::nullopt;  // whether the training itself is in order is for the trainer to say
     }
+  }
+
+  std::optional<data::Image> picture_of_samples(const nn::Network& trained) const {
+    return finite([&]() -> std::optional<data::Image> {
+      const SampleJob job = job_of(trained, seeds());
+      const Drawn drawn = draw_batch(job, seeds(), stop_if_interrupted);
+      if (!drawn.finished) return std::nullopt;
+      return picture_of(drawn.x, job.pixels);
+    });
   }
 
   /// Samples of the averaged weights; while these still hold a good part of the starting weights,
@@ -118,6 +133,25 @@ class ScoreRun final : public RunLoop {
     }
     data::write_png(picture_file(), *picture);
     events().picture(step, "samples", *picture);
+  }
+
+  /// The way of the first samples of the averaged weights, where it is cheap.
+  void show_end() override {
+    const int64_t step = trainer_.steps_done(), count = config().train.trajectory;
+    const fs::path file = directory().samples() / picture_name("trajectory", step);
+    const double cost = grid_cost(config().sampling, count, config().train.batch);
+    const bool due = count > 0 && dataset().kind() != data::Kind::points &&
+                     cost <= kPictureShare * static_cast<double>(step);
+    if (!due || fs::exists(file)) return;
+    const auto sheet = finite([&] {
+      std::vector<int64_t> samples(static_cast<size_t>(count));
+      std::iota(samples.begin(), samples.end(), 0);
+      return trajectory_sheet(job_of(trainer_.ema_network(), samples), samples, kColumns,
+                              stop_if_interrupted);
+    });
+    if (!sheet) return;
+    data::write_png(file, *sheet);
+    events().picture(step, "trajectory", *sheet);
   }
 
   sde::Trainer trainer_;
