@@ -7,7 +7,12 @@ import struct
 import subprocess
 import sys
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {sys.executable} has no numpy; fix: run it with "
+             "/usr/bin/python3 after apt-get install python3-numpy python3-torch, or with a Python "
+             "that has numpy and torch")
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NET_BENCH = os.environ.get("ITO_NET_BENCH") or os.path.join(ROOT, "build", "bench", "bin", "net_bench")
