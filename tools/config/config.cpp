@@ -96,10 +96,6 @@ void Config::validate() const {
   optim.validate();
   train.validate();
   sampling.validate();
-  if (!is_utf8(data.path)) {
-    fail(ErrorCode::bad_value, "data.path", data.path + " is no UTF-8, as TOML and JSON are",
-         "rename it, or make a link to it");
-  }
   if (sde.name != "ve" && !data.centered) {
     fail(ErrorCode::bad_combination, "data.centered",
          "is false with sde.name = \"" + sde.name + "\"",
