@@ -8,8 +8,6 @@
 namespace ito::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 TEST(JsonText, EscapesWhatIsNotPlain) {
   EXPECT_EQ(json_text("plain text"), "\"plain text\"");
   EXPECT_EQ(json_text("a\"b\\c/d"), "\"a\\\"b\\\\c/d\"");

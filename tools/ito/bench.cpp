@@ -155,7 +155,7 @@ void print_table(const std::vector<Measured>& rows, double ceiling) {
 }
 
 void print_rows(const std::vector<Measured>& rows, double ceiling, Device device) {
-  nlohmann::ordered_json json{{"device", to_string(device)}, {"threads", num_threads()}};
+  Json json{{"device", to_string(device)}, {"threads", num_threads()}};
   if (ceiling > 0) json["convolution_gflops"] = ceiling / 1e9;
   for (const Measured& m : rows) {
     json["rows"].push_back({{"name", m.name},

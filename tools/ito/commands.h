@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "engine/core/device.h"
 #include "models/network.h"
 #include "tools/config/config.h"
+#include "tools/run/json_text.h"
 #include "tools/run/train_run.h"
 
 namespace CLI {
@@ -71,7 +71,7 @@ void print_estimate(const nn::Network& network, const Config& config, int64_t me
 void print_network_json(const nn::Network& network, Config config, int64_t memory,
                         const std::filesystem::path& file = {});
 /// docs/json.md, "ito train".
-nlohmann::ordered_json summary_json(const TrainSummary& summary);
+Json summary_json(const TrainSummary& summary);
 
 /// "20GiB", "512 MiB" or a number of bytes. Throws UserError(bad_value) naming `option`.
 int64_t parse_bytes(const std::string& text, const std::string& option);

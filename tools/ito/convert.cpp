@@ -65,8 +65,7 @@ struct Converted {
   std::string text;             ///< for people
 };
 
-nlohmann::ordered_json json_of(const ConvertOptions& o, const Converted& c) {
-  using Json = nlohmann::ordered_json;
+Json json_of(const ConvertOptions& o, const Converted& c) {
   return {{"file", o.out},
           {"from", c.from},
           {"tensors", c.tensors},

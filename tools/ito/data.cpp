@@ -26,7 +26,6 @@ namespace ito::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 using data::Split;
 using SetPointer = std::shared_ptr<const data::Dataset>;
 

@@ -64,7 +64,7 @@ int run_demo(const DemoOptions& o) {
   const bool whole = summary.end != TrainEnd::interrupted;
   if (whole) write_pictures(out, run, device);
   if (o.json) {
-    auto files = nlohmann::ordered_json::array();
+    auto files = Json::array();
     if (whole) files = {(out / "grid.png").string(), (out / "trajectory.png").string()};
     print_json({{"run", run.string()}, {"files", files}, {"train", summary_json(summary)}});
   }

@@ -20,8 +20,6 @@
 namespace ito::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 void line(const char* name, const std::string& text) {
   std::printf("%-9s %s\n", name, text.c_str());
 }

@@ -355,14 +355,14 @@ void add_options(CLI::App& app, const Kind& kind, EditOptions& o) {
 
 void print(const Kind& kind, const EditOptions& o, const Outcome& outcome, double seconds) {
   if (o.json) {
-    nlohmann::ordered_json json;
+    Json json;
     json["edit"] = kind.name;
     json["model"] = o.model;
     json["inputs"] = o.inputs;
     json["files"] = {o.out};
     json["seed"] = o.seed;
     json["evaluations"] = outcome.evaluations;
-    json["error"] = outcome.error ? nlohmann::ordered_json(*outcome.error) : nullptr;
+    json["error"] = outcome.error ? Json(*outcome.error) : nullptr;
     json["seconds"] = seconds;
     print_json(json);
     return;

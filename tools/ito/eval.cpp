@@ -28,7 +28,6 @@ namespace ito::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 struct EvalOptions {
   std::string target, data, classifier, inception, statistics, checkpoints, best, stats_out;

@@ -12,8 +12,6 @@
 namespace ito::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 [[noreturn]] void not_writable(const std::filesystem::path& file) {
   fail(ErrorCode::write_failed, file.string(), "cannot be appended to",
        "check free space and permissions");

@@ -41,8 +41,8 @@ void print_program() {
   }
 }
 
-nlohmann::ordered_json program_json() {
-  auto presets = nlohmann::ordered_json::array();
+Json program_json() {
+  auto presets = Json::array();
   for (const nn::Preset& p : nn::presets()) presets.push_back(p.name);
   return {{"ito", ITO_VERSION},
           {"threads", num_threads()},

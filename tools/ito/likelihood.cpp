@@ -173,8 +173,7 @@ int run_likelihood(const LikelihoodOptions& o) {
                 {"divergence", o.divergence},
                 {"probes", o.probes},
                 {"split", o.split},
-                {"class", o.classes.empty() ? nlohmann::ordered_json()
-                                            : nlohmann::ordered_json(o.classes)}});
+                {"class", o.classes.empty() ? Json() : Json(o.classes)}});
     return 0;
   }
   std::printf("bits/dim      %.4f +- %.4f (standard error)\n", s.mean, s.standard_error);

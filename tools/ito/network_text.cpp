@@ -102,7 +102,6 @@ void print_estimate(const nn::Network& network, const Config& config, int64_t me
 
 void print_network_json(const nn::Network& network, Config config, int64_t memory,
                         const std::filesystem::path& file) {
-  using Json = nlohmann::ordered_json;
   const std::vector<nn::LayerRow> rows = nn::layer_table(network, config.image());
   Json layers = Json::array();
   for (const nn::LayerRow& row : rows) {

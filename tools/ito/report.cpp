@@ -15,8 +15,7 @@ namespace ito::tools {
 namespace {
 
 /// The newest values of its curves.
-nlohmann::ordered_json run_json(const report::RunRecord& run) {
-  using Json = nlohmann::ordered_json;
+Json run_json(const report::RunRecord& run) {
   const auto newest = [&run](const char* name) {
     const auto at = run.metrics.find(name);
     return at == run.metrics.end() ? Json() : Json(at->second.values.back());
@@ -48,7 +47,7 @@ Command add_report(CLI::App& app) {
     check_output_file(o->out);
     std::vector<report::RunRecord> runs;
     for (const std::string& run : o->runs) runs.push_back(report::read_run(run));
-    nlohmann::ordered_json json = {{"file", o->out}, {"runs", nlohmann::ordered_json::array()}};
+    Json json = {{"file", o->out}, {"runs", Json::array()}};
     for (const report::RunRecord& run : runs) json["runs"].push_back(run_json(run));
     const std::string html = report::page_html(std::move(runs));
     write_file_atomically(o->out,

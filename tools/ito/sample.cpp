@@ -36,7 +36,6 @@ namespace ito::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 struct SampleOptions {
   std::string model, method, predictor, corrector;

@@ -19,7 +19,6 @@ namespace ito::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 struct ToyOptions {
   std::string data = "all", objective = "dsm", out = "toy";

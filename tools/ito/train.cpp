@@ -93,7 +93,7 @@ int run_train(const TrainOptions& o) {
                                              .device = device,
                                              .max_minutes = o.max_minutes});
   if (o.json) {
-    nlohmann::ordered_json json = {{"run", o.out}};
+    Json json = {{"run", o.out}};
     json.update(summary_json(summary));
     print_json(json);
   }
@@ -104,8 +104,7 @@ int run_train(const TrainOptions& o) {
 
 }  // namespace
 
-nlohmann::ordered_json summary_json(const TrainSummary& s) {
-  using Json = nlohmann::ordered_json;
+Json summary_json(const TrainSummary& s) {
   const auto number = [](const std::optional<double>& v) { return v ? Json(*v) : Json(); };
   const char* end = s.end == TrainEnd::finished     ? "steps"
                     : s.end == TrainEnd::time_is_up ? "minutes"

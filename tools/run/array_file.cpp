@@ -22,7 +22,6 @@ namespace ito::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 [[noreturn]] void write_failed(const fs::path& path, const std::string& reason) {
   fail(ErrorCode::write_failed, path.string(), reason, "check free space and permissions");

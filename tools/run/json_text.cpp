@@ -5,12 +5,10 @@
 
 namespace ito::tools {
 
-std::string json_text(const nlohmann::ordered_json& json, int indent) {
-  return json.dump(indent, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
+std::string json_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', true, Json::error_handler_t::replace);
 }
 
-void print_json(const nlohmann::ordered_json& json) {
-  std::printf("%s\n", json_text(json).c_str());
-}
+void print_json(const Json& json) { std::printf("%s\n", json_text(json).c_str()); }
 
 }  // namespace ito::tools

@@ -21,7 +21,6 @@ namespace ito::tools {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kBefore = "seed_", kAfter = ".png";
 
