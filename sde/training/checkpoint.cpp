@@ -143,15 +143,24 @@ fs::path save_checkpoint(const fs::path& run, NetworkTrainer& trainer, const Set
     fs::remove_all(target);
     fs::rename(temporary, target);
     sync_folder(parent);
-    write_text(parent / "LATEST", target.filename().string() + "\n");
-    // Later steps are damaged, or this run would have gone on from them: they do not count.
-    const std::vector<fs::path> all = all_checkpoints(run);
-    const auto here = std::ranges::find(all, target) - all.begin();
-    for (size_t i = static_cast<size_t>(here + keep); i < all.size(); ++i) fs::remove_all(all[i]);
   } catch (const fs::filesystem_error& e) {
     write_failed(target, e.code().message());
   }
+  finish_saving(target, keep);
   return target;
+}
+
+void finish_saving(const fs::path& checkpoint, int keep) {
+  const fs::path parent = checkpoint.parent_path();
+  write_text(parent / "LATEST", checkpoint.filename().string() + "\n");
+  // Later steps are damaged, or this run would have gone on from them: they do not count.
+  const std::vector<fs::path> all = all_checkpoints(parent.parent_path());
+  const auto here = std::ranges::find(all, checkpoint) - all.begin();
+  for (size_t i = static_cast<size_t>(here + keep); i < all.size(); ++i) {
+    std::error_code error;
+    fs::remove_all(all[i], error);
+    if (error) write_failed(all[i], error.message());
+  }
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& run) {

@@ -18,6 +18,11 @@ namespace ito::sde {
 std::filesystem::path save_checkpoint(const std::filesystem::path& run, NetworkTrainer& trainer,
                                       const Settings& settings, int keep);
 
+/// What follows the rename: run/checkpoints/LATEST names `checkpoint`, and all but the newest
+/// `keep` up to it are removed. A crash in between leaves it undone, so a run that goes on does it
+/// again. Throws UserError(write_failed).
+void finish_saving(const std::filesystem::path& checkpoint, int keep);
+
 /// The newest checkpoint of a run that verifies, or nothing if the run has none yet. Throws
 /// UserError about the newest if there are some and none verifies.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run);

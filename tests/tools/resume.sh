@@ -107,6 +107,14 @@ for file in model ema optim; do
   grep -q 'at step 16' damaged.log || die "damaged $file: resumed elsewhere"
   same_run whole damaged
 done
+# A crash between the rename of the last checkpoint and what follows it is mended by going on.
+train tidied --max-steps 17 --set train.keep=1
+cp -r tidied/checkpoints/step_00000017 tidied/checkpoints/step_00000016
+echo step_00000016 >tidied/checkpoints/LATEST
+train tidied --max-steps 17 --set train.keep=1
+[ "$(ls tidied/checkpoints | tr '\n' ' ')" = 'LATEST step_00000017 ' ] || die "too many checkpoints are left"
+[ "$(cat tidied/checkpoints/LATEST)" = step_00000017 ] || die "LATEST is not the newest"
+
 # Stopped before the place of damaged checkpoints, a run keeps what it has just saved.
 cp -r at_16 branch
 for step in 00000012 00000016 00000017; do echo x >branch/checkpoints/step_$step/state.json; done

@@ -225,6 +225,7 @@ void RunLoop::start() {
   }
   if (own) {
     sde::load_checkpoint(*own, trainer());
+    sde::finish_saving(*own, config().train.keep);  // a crash may have come between
     checkpoint_ = *own;
     saved_step_ = trainer().steps_done();
   } else if (origin) {
