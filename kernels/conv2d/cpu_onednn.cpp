@@ -58,11 +58,14 @@ struct Request {
 
 memory::dims weights_dims(const Conv2dParams& p) { return {p.co, p.ci, p.kh, p.kw}; }
 
+/// oneDNN has nothing good for this shape, cut in this way.
+struct NoKernel {};
+
 template <class Primitive>
 void finish(Piece& piece, memory::desc& packed, const typename Primitive::primitive_desc& desc) {
   // The library's plain loops are hundreds of times slower than the portable path.
   if (std::string_view(desc.impl_info_str()).starts_with("ref")) {
-    throw dnnl::error(dnnl_unimplemented, "no vectorised kernel");
+    throw NoKernel();
   }
   if constexpr (std::is_same_v<Primitive, dnnl::convolution_backward_weights>) {
     packed = desc.diff_weights_desc();
@@ -157,7 +160,8 @@ int64_t bands_of(const Conv2dParams& p, ConvDirection direction) {
   return std::clamp<int64_t>(wanted, 1, rows);
 }
 
-/// The parts of the convolution that get a primitive each; throws dnnl::error if it cannot be cut.
+/// The parts of the convolution that get a primitive each. Throws NoKernel if it cannot be cut: a
+/// band would be padding only.
 std::vector<Part> parts_of(const Conv2dParams& p, ConvDirection direction, int64_t bands) {
   std::vector<Part> parts;
   if (direction == ConvDirection::dw) {
@@ -178,8 +182,7 @@ std::vector<Part> parts_of(const Conv2dParams& p, ConvDirection direction, int64
     const int64_t count = std::min(step, rows - first);
     parts.push_back(direction == ConvDirection::forward ? forward_band(image, first, count)
                                                         : dx_band(image, first, count));
-    // The portable path takes the shape, as where oneDNN itself has no kernel.
-    if (!parts.back().valid()) throw dnnl::error(dnnl_unimplemented, "a band of padding only");
+    if (!parts.back().valid()) throw NoKernel();
   }
   return parts;
 }
@@ -207,7 +210,7 @@ std::vector<WeightsSlice> make_slices(const Request& request, const Conv2dParams
   return slices;
 }
 
-/// Throws dnnl::error if the library cannot do it.
+/// Throws NoKernel or dnnl::error if the library cannot do it.
 Plan assemble(const Request& request, const Conv2dParams& p, int64_t bands) {
   Plan plan;
   plan.packed = memory::desc(weights_dims(p), request.packed_type(), memory::format_tag::any);
@@ -228,6 +231,7 @@ std::shared_ptr<const Plan> make_plan(const Request& request, const Conv2dParams
   for (int64_t bands = bands_of(p, request.direction); bands >= 1; bands = bands == 1 ? 0 : 1) {
     try {
       return std::make_shared<const Plan>(assemble(request, p, bands));
+    } catch (const NoKernel&) {  // fewer bands, or the portable path
     } catch (const dnnl::error& e) {
       if (e.status == dnnl_out_of_memory) throw;
     }
