@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cerrno>
 #include <string>
-#include <system_error>
 
 #include "engine/core/check.h"
 
@@ -25,13 +24,22 @@ namespace {
        std::string(what) + ": " + std::generic_category().message(error), fix);
 }
 
+/// The name of a temporary beside `path`, another one each time.
+std::filesystem::path temporary_for(std::filesystem::path path) {
+  static std::atomic<unsigned> counter{0};
+  return path += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+}
+
+/// Its descriptor, or -1 and errno.
+int create(const std::filesystem::path& path) {
+  return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
 /// A file that exists only until it is renamed: the destructor closes and removes it.
 class Temporary {
  public:
-  explicit Temporary(const std::filesystem::path& target) : target_(target), path_(target) {
-    static std::atomic<unsigned> counter{0};
-    path_ += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  explicit Temporary(const std::filesystem::path& target)
+      : target_(target), path_(temporary_for(target)), descriptor_(create(path_)) {
     if (descriptor_ < 0) fail_write(target_, "cannot create a file beside it", errno);
   }
   Temporary(const Temporary&) = delete;
@@ -62,7 +70,7 @@ class Temporary {
  private:
   const std::filesystem::path& target_;
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  int descriptor_;
   bool renamed_ = false;
 };
 
@@ -90,6 +98,15 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
   file.write(bytes);
   file.commit();
   sync_folder_of(path);
+}
+
+std::error_code temporary_error(const std::filesystem::path& path) {
+  const std::filesystem::path temporary = temporary_for(path);
+  const int descriptor = create(temporary);
+  if (descriptor < 0) return {errno, std::generic_category()};
+  ::close(descriptor);
+  ::unlink(temporary.c_str());
+  return {};
 }
 
 std::string_view target_of_temporary(std::string_view name) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string_view>
+#include <system_error>
 
 namespace ito {
 
@@ -15,6 +16,10 @@ namespace ito {
 /// devices and pipes. Thread-safe. A process that is killed leaves at most a
 /// `<name>.tmp-<pid>-<n>` behind.
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+
+/// Why write_file_atomically could not make its temporary beside `path`, found by making and
+/// removing one (permissions say nothing of a file system such as /proc); no error if it can.
+std::error_code temporary_error(const std::filesystem::path& path);
 
 /// The file for which `name` is the temporary of a write that was killed, as left behind by
 /// write_file_atomically: "a.json" for "a.json.tmp-17-0"; empty if it is none. Whoever knows that

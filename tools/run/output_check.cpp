@@ -1,31 +1,16 @@
 #include "tools/run/output_check.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "engine/core/check.h"
+#include "engine/io/atomic_file.h"
 
 namespace ito::tools {
-namespace {
 
 namespace fs = std::filesystem;
-
-/// Why no file can be made beside `path`, by making one as write_file_atomically does: permissions
-/// say nothing of a file system such as /proc. Empty if one can.
-std::string reason_against(const fs::path& path) {
-  std::string name = path.string() + ".tmp-check-XXXXXX";
-  const int file = mkostemp(name.data(), O_CLOEXEC);
-  if (file < 0) return std::strerror(errno);
-  close(file);
-  unlink(name.c_str());
-  return {};
-}
-
-}  // namespace
 
 void check_output_file(const std::string& file) {
   const auto refuse = [&](const std::string& fact) {
@@ -41,8 +26,8 @@ void check_output_file(const std::string& file) {
   const bool replaceable = there == fs::file_type::regular || there == fs::file_type::symlink ||
                            there == fs::file_type::not_found;
   if (!replaceable) refuse("is a device or a pipe");
-  const std::string reason = reason_against(file);
-  if (!reason.empty()) refuse("cannot be written: " + reason);
+  error = temporary_error(file);
+  if (error) refuse("cannot be written: " + error.message());
 }
 
 void check_output_folder(const fs::path& folder) {
@@ -64,8 +49,8 @@ void check_output_folder(const fs::path& folder) {
     }
     return;
   }
-  const std::string reason = reason_against(place / "run");
-  if (!reason.empty()) refuse("cannot be created: " + reason);
+  error = temporary_error(place / "run");
+  if (error) refuse("cannot be created: " + error.message());
 }
 
 }  // namespace ito::tools
