@@ -9,7 +9,7 @@ namespace ito {
 /// Which kernel serves a call, and why; a run folder lists them.
 struct KernelChoice {
   std::string call;    ///< op and sizes, or an op for all its calls
-  std::string kernel;  ///< "cuBLASLt", "cuDNN" or "own"
+  std::string kernel;  ///< "direct" or "Winograd" on the CPU; "cuBLASLt", "cuDNN" or "own" on a GPU
   std::string reason;
 };
 

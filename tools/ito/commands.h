@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/core/device.h"
+#include "engine/core/settings.h"
 #include "models/network.h"
 #include "tools/config/config.h"
 #include "tools/run/json_text.h"
@@ -49,6 +52,20 @@ CLI::Option* add_json(CLI::App& app, bool& json);
 
 /// The option --set, one `form` ("section.key=value") each time it is given.
 void add_overrides(CLI::App& app, std::vector<std::string>& overrides, const std::string& form);
+
+/// Assigns what --set has given for a trained model, of which only some `sections` can be changed.
+/// Throws UserError: bad_usage for anything else, and those of Fields::assign.
+void assign_overrides(const Fields& fields, const std::vector<std::string>& overrides,
+                      std::initializer_list<std::string_view> sections);
+
+/// Which samples a command draws.
+struct DrawOptions {
+  std::string seeds = {};  ///< as parse_ranges takes them; empty: not given
+  int64_t seed = 0, batch = 64;
+
+  /// --seeds, --seed and --batch. `of_seed`: what the base seed is for. Returns --seeds.
+  CLI::Option* add_to(CLI::App& app, const std::string& of_seed);
+};
 
 /// Options that several commands share.
 struct CommonOptions {

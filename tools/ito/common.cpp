@@ -10,7 +10,6 @@
 #include "engine/cuda/runtime.h"
 #include "tools/ito/class_options.h"
 #include "tools/ito/commands.h"
-#include "tools/ito/draw_options.h"
 
 namespace ito::tools {
 

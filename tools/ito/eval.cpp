@@ -15,7 +15,6 @@
 #include "tools/config/config.h"
 #include "tools/data/input_file.h"
 #include "tools/ito/commands.h"
-#include "tools/ito/draw_options.h"
 #include "tools/ito/eval_log.h"
 #include "tools/ito/eval_sweep.h"
 #include "tools/metrics/evaluator.h"

@@ -22,7 +22,6 @@
 #include "tools/data/png.h"
 #include "tools/ito/class_options.h"
 #include "tools/ito/commands.h"
-#include "tools/ito/draw_options.h"
 #include "tools/run/animation.h"
 #include "tools/run/interrupt.h"
 #include "tools/run/json_text.h"

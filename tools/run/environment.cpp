@@ -32,7 +32,7 @@ std::string utc_now() {
 
 std::string environment_json(Device device, const Config& config, int64_t step) {
   const CpuInfo cpu = cpu_info();
-  nlohmann::ordered_json json{{"started", utc_now()},
+  Json json{{"started", utc_now()},
                               {"step", step},
                               {"ito", ITO_VERSION},
                               {"cpu", cpu.model},
@@ -56,7 +56,7 @@ std::string environment_json(Device device, const Config& config, int64_t step) 
 }
 
 std::string algorithms_json() {
-  auto json = nlohmann::ordered_json::object();
+  auto json = Json::object();
   for (const KernelChoice& c : kernel_choices()) {
     json[c.call] = {{"kernel", c.kernel}, {"reason", c.reason}};
   }
