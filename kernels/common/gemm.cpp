@@ -1,8 +1,10 @@
 #include "kernels/common/gemm.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/core/parallel.h"
+#include "kernels/common/bf16_dot.h"
 #include "kernels/common/gemm_tile.h"
 #include "kernels/common/scratch_slots.h"
 
@@ -37,46 +39,151 @@ HWY_INLINE void widen(const T* x, int64_t n, A* y) {
   for (; i < n; ++i) y[i] = static_cast<A>(x[i]);
 }
 
-/// Rows [row, row + rows) and columns [depth_at, depth_at + depth) of A. Rows that complete the
-/// last register tile are left as they are: their sums are never read.
+/// Operands as they are packed: values in the accumulation type one by one, or pairs of bf16 along
+/// the depth, padded with zero. A step is one of these.
 template <class T, class A = Acc<T>>
-void pack_a(const MatrixView<T>& a, int64_t row, int64_t rows, int64_t at, int64_t depth, A* to) {
-  const T* from = a.data + row * a.row_stride + at * a.col_stride;
+struct Values {
+  using Step = A;
+  static constexpr int64_t kPerStep = 1;
+
+  /// Rows of A from a row-major view; from is a row's part.
+  static void copy_row(const T* from, int64_t depth, A* to) { widen(from, depth, to); }
+  /// Step s of `count` elements whose values along the depth are `step` apart.
+  static void gather(const T* from, int64_t step, int64_t, int64_t s, int64_t count, A* to) {
+    widen(from + s * step, count, to);
+  }
+};
+
+struct Pairs {
+  using Step = Bf16Pair;
+  static constexpr int64_t kPerStep = 2;
+
+  static void copy_row(const BFloat16* from, int64_t depth, Bf16Pair* to) {
+    if (depth % 2 != 0) to[depth / 2] = 0;
+    std::memcpy(to, from, static_cast<size_t>(depth) * sizeof(BFloat16));
+  }
+  static void gather(const BFloat16* from, int64_t step, int64_t depth, int64_t s, int64_t count,
+                     Bf16Pair* to) {
+    const BFloat16 *low = from + 2 * s * step, *high = low + step;
+    if (2 * s + 1 == depth) {
+      for (int64_t i = 0; i < count; ++i) to[i] = low[i].bits;
+      return;
+    }
+    const int64_t i = interleave(hn::ScalableTag<uint32_t>(), low, high, 0, count, to);
+    interleave(hn::FixedTag<uint32_t, 1>(), low, high,
+               interleave(hn::FixedTag<uint32_t, 4>(), low, high, i, count, to), count, to);
+  }
+
+ private:
+  /// Pairs of whole vectors from element i on; returns the first that is left.
+  template <class D>
+  static int64_t interleave(D d, const BFloat16* low, const BFloat16* high, int64_t i,
+                            int64_t count, Bf16Pair* to) {
+    const hn::Rebind<uint16_t, D> half;
+    const auto read = [&](const BFloat16* x) HWY_ATTR {
+      return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const uint16_t*>(x + i)));
+    };
+    for (; i + static_cast<int64_t>(hn::Lanes(d)) <= count; i += hn::Lanes(d)) {
+      hn::StoreU(hn::Or(read(low), hn::ShiftLeft<16>(read(high))), d, to + i);
+    }
+    return i;
+  }
+};
+
+/// to[k * to_step + c] = word k of row c, for c < count and k < words of 32 bits. Rows need no
+/// alignment.
+template <class Word>
+void transpose_words(const std::byte* from, int64_t row_bytes, int64_t count, int64_t words,
+                     Word* to, int64_t to_step) {
+  static_assert(sizeof(Word) == 4);
+  const hn::FixedTag<uint32_t, 4> d;
+  const hn::RepartitionToWide<decltype(d)> wide;
+  const auto row = [&](int64_t c) { return from + c * row_bytes; };
+  const auto square = [&](int64_t c, int64_t k) HWY_ATTR {
+    const auto word = [&](int64_t i) HWY_ATTR {
+      return hn::LoadU(d, reinterpret_cast<const uint32_t*>(row(c + i)) + k);
+    };
+    const auto a = word(0), b = word(1), e = word(2), f = word(3);
+    const auto low_ab = hn::BitCast(wide, hn::InterleaveLower(d, a, b));
+    const auto low_ef = hn::BitCast(wide, hn::InterleaveLower(d, e, f));
+    const auto high_ab = hn::BitCast(wide, hn::InterleaveUpper(d, a, b));
+    const auto high_ef = hn::BitCast(wide, hn::InterleaveUpper(d, e, f));
+    auto* y = reinterpret_cast<uint32_t*>(to) + k * to_step + c;
+    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, low_ab, low_ef)), d, y);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, low_ab, low_ef)), d, y + to_step);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, high_ab, high_ef)), d, y + 2 * to_step);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, high_ab, high_ef)), d, y + 3 * to_step);
+  };
+  const auto rest = [&](int64_t c, int64_t k) {
+    for (; k < words; ++k) std::memcpy(to + k * to_step + c, row(c) + 4 * k, 4);
+  };
+  int64_t c = 0;
+  for (; c + 4 <= count; c += 4) {
+    int64_t k = 0;
+    for (; k + 4 <= words; k += 4) square(c, k);
+    for (int64_t i = 0; i < 4; ++i) rest(c + i, k);
+  }
+  for (; c < count; ++c) rest(c, 0);
+}
+
+constexpr int64_t steps_of(int64_t depth, int64_t per_step) {
+  return (depth + per_step - 1) / per_step;
+}
+
+/// Rows [row, row + rows) and columns [at, at + depth) of A: [rows][kDepthStride] steps where A's
+/// rows are contiguous, else panels [kDepth][kRows]. Rows that complete the last register tile are
+/// left as they are: their sums are never read.
+template <class Form, class T>
+void pack_a(const MatrixView<T>& a, const Tile& t, int64_t at, int64_t depth,
+            typename Form::Step* to) {
+  const T* from = a.data + t.row * a.row_stride + at * a.col_stride;
   if (a.col_stride == 1) {
-    for (int64_t r = 0; r < rows; ++r) widen(from + r * a.row_stride, depth, to + r * kDepthStride);
+    for (int64_t r = 0; r < t.rows; ++r) {
+      Form::copy_row(from + r * a.row_stride, depth, to + r * kDepthStride);
+    }
     return;
   }
-  for (int64_t r = 0; r < rows; r += kRows) {
-    const int64_t count = std::min<int64_t>(kRows, rows - r);
-    for (int64_t k = 0; k < depth; ++k) {
-      const T* x = from + r + k * a.col_stride;
-      A* y = to + r * kDepth + k * kRows;
-      for (int64_t i = 0; i < count; ++i) y[i] = static_cast<A>(x[i]);
+  const int64_t steps = steps_of(depth, Form::kPerStep);
+  for (int64_t r = 0; r < t.rows; r += kRows) {
+    const int64_t count = std::min<int64_t>(kRows, t.rows - r);
+    for (int64_t s = 0; s < steps; ++s) {
+      Form::gather(from + r, a.col_stride, depth, s, count, to + r * kDepth + s * kRows);
     }
   }
 }
 
-/// Panels [depth][panel] of B's rows [at, at + depth), columns [col, col + cols), zero-padded.
-template <class T, class A = Acc<T>>
-void pack_b(const MatrixView<T>& b, int64_t at, int64_t depth, int64_t col, int64_t cols, A* to) {
-  const int64_t width = panel_columns<A>();
-  for (int64_t j = 0; j < cols; j += width, to += depth * width) {
+/// Panels [steps][panel] of B's rows [at, at + depth), columns [col, col + cols), zero-padded.
+template <class Form, class T>
+void pack_b(const MatrixView<T>& b, int64_t at, int64_t depth, int64_t col, int64_t cols,
+            typename Form::Step* to) {
+  using Step = typename Form::Step;
+  const int64_t width = panel_columns<Acc<T>>(), steps = steps_of(depth, Form::kPerStep);
+  for (int64_t j = 0; j < cols; j += width, to += steps * width) {
     const T* from = b.data + at * b.row_stride + (col + j) * b.col_stride;
     const int64_t count = std::min(width, cols - j);
-    if (count < width) std::fill_n(to, depth * width, A(0));
+    if (count < width) std::fill_n(to, steps * width, Step{});
     if (b.col_stride == 1) {
-      for (int64_t k = 0; k < depth; ++k) widen(from + k * b.row_stride, count, to + k * width);
-      continue;
-    }
-    for (int64_t c = 0; c < count; ++c) {
-      const T* x = from + c * b.col_stride;
-      for (int64_t k = 0; k < depth; ++k) to[k * width + c] = static_cast<A>(x[k * b.row_stride]);
+      for (int64_t s = 0; s < steps; ++s) {
+        Form::gather(from, b.row_stride, depth, s, count, to + s * width);
+      }
+    } else if constexpr (sizeof(Step) == 4 && sizeof(Step) == Form::kPerStep * sizeof(T)) {
+      const int64_t whole = depth / Form::kPerStep;
+      const auto row_bytes = b.col_stride * static_cast<int64_t>(sizeof(T));
+      transpose_words(reinterpret_cast<const std::byte*>(from), row_bytes, count, whole, to, width);
+      for (int64_t c = 0; c < count && whole < steps; ++c) {
+        Form::copy_row(from + c * b.col_stride + depth - 1, 1, to + whole * width + c);
+      }
+    } else {
+      for (int64_t c = 0; c < count; ++c) {
+        for (int64_t s = 0; s < steps; ++s) {
+          Form::copy_row(from + c * b.col_stride + s, 1, to + s * width + c);
+        }
+      }
     }
   }
 }
 
-/// Sums of a tile += packed A packed B. Packed A is [rows][kDepthStride] in rows, or panels
-/// [kDepth][kRows] by depth.
+/// Sums of a tile += packed A packed B, A in rows or in panels by depth.
 template <Order kOrder, class A>
 void multiply_tile(const Tile& t, int64_t depth, const A* a, const A* b, A* sums) {
   const int64_t width = panel_columns<A>();
@@ -94,6 +201,22 @@ void multiply_tile(const Tile& t, int64_t depth, const A* a, const A* b, A* sums
                                        .start = GemmStart::result});
     }
   }
+}
+
+template <Order kOrder>
+void multiply_tile(const Tile& t, int64_t pairs, const Bf16Pair* a, const Bf16Pair* b,
+                   float* sums) {
+  constexpr bool kByRow = kOrder == Order::by_row;
+  multiply_bf16({.rows = t.rows,
+                 .panels = steps_of(t.cols, kDotColumns),
+                 .pairs = pairs,
+                 .a = a,
+                 .tile_step = kDotRows * (kByRow ? kDepthStride : kDepth),
+                 .row_step = kByRow ? kDepthStride : 1,
+                 .pair_step = kByRow ? 1 : kDotRows,
+                 .b = b,
+                 .c = sums,
+                 .c_step = kTileCols});
 }
 
 template <class T, class O, class A = Acc<T>>
@@ -120,11 +243,32 @@ void write_tile(const Gemm<T, O>& p, const Tile& t, const A* sums) {
   }
 }
 
-template <class T, class O, class A = Acc<T>>
-void gemm_tile(const Gemm<T, O>& p, const Tile& t, A* workspace) {
-  A* a = workspace;
-  A* b = a + kTileRows * kDepthStride;
-  A* sums = b + kDepth * kTileCols;
+/// Where in B that was packed beforehand, tile after tile of columns, the steps of a tile from row
+/// `at` on begin.
+template <class Form, class T>
+int64_t packed_offset(int64_t k, int64_t at, int64_t col, int64_t cols) {
+  const int64_t width = panel_columns<Acc<T>>();
+  return col * steps_of(k, Form::kPerStep) + at / Form::kPerStep * (steps_of(cols, width) * width);
+}
+
+/// All of B[k, n]'s columns [col, col + cols), a tile of them.
+template <class Form, class T>
+void pack_columns_in(const MatrixView<T>& b, int64_t k, int64_t col, int64_t cols, void* to) {
+  for (int64_t at = 0; at < k; at += kDepth) {
+    pack_b<Form>(b, at, std::min(kDepth, k - at), col, cols,
+                 static_cast<typename Form::Step*>(to) + packed_offset<Form, T>(k, at, col, cols));
+  }
+}
+
+/// A tile of the product, with operands packed in the given form.
+template <class Form, class T, class O, class A = Acc<T>>
+void gemm_tile_in(const Gemm<T, O>& p, const Tile& t, A* workspace) {
+  using Step = typename Form::Step;
+  static_assert(sizeof(Step) <= sizeof(A));
+  auto* a = reinterpret_cast<Step*>(workspace);
+  auto* b = reinterpret_cast<Step*>(workspace + kTileRows * kDepthStride);
+  const auto* packed = static_cast<const Step*>(p.packed_b);
+  A* sums = workspace + kTileRows * kDepthStride + kDepth * kTileCols;
   for (int64_t r = 0; r < t.rows; ++r) {
     A* row = sums + r * kTileCols;
     std::fill_n(row, kTileCols, A(0));
@@ -134,16 +278,47 @@ void gemm_tile(const Gemm<T, O>& p, const Tile& t, A* workspace) {
     }
   }
   for (int64_t at = 0; at < p.k; at += kDepth) {
-    const int64_t depth = std::min(kDepth, p.k - at);
-    pack_a(p.a, t.row, t.rows, at, depth, a);
-    pack_b(p.b, at, depth, t.col, t.cols, b);
+    const int64_t depth = std::min(kDepth, p.k - at), steps = steps_of(depth, Form::kPerStep);
+    pack_a<Form>(p.a, t, at, depth, a);
+    if (packed == nullptr) pack_b<Form>(p.b, at, depth, t.col, t.cols, b);
+    const Step* right =
+        packed == nullptr ? b : packed + packed_offset<Form, T>(p.k, at, t.col, t.cols);
     if (p.a.col_stride == 1) {
-      multiply_tile<Order::by_row>(t, depth, a, b, sums);
+      multiply_tile<Order::by_row>(t, steps, a, right, sums);
     } else {
-      multiply_tile<Order::by_depth>(t, depth, a, b, sums);
+      multiply_tile<Order::by_depth>(t, steps, a, right, sums);
     }
   }
   write_tile(p, t, sums);
+}
+
+/// Calls work with the form that the operands of a product of T take on this processor.
+template <class T, class Work>
+void with_form(const Work& work) {
+#if HWY_TARGET <= HWY_AVX3
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    static_assert(kRows == kDotRows);
+    if (has_bf16_dot()) return work(Pairs());
+  }
+#endif
+  work(Values<T>());
+}
+
+template <class T, class O>
+void gemm_tile(const Gemm<T, O>& p, const Tile& t, Acc<T>* workspace) {
+  with_form<T>([&]<class Form>(Form) { gemm_tile_in<Form>(p, t, workspace); });
+}
+
+template <class T>
+void pack_columns(const MatrixView<T>& b, int64_t k, int64_t col, int64_t cols, void* to) {
+  with_form<T>([&]<class Form>(Form) { pack_columns_in<Form>(b, k, col, cols, to); });
+}
+
+/// Columns of a panel of floats times the values in a step: what the order of packed B depends on.
+int64_t bf16_form() {
+  int64_t form = 0;
+  with_form<BFloat16>([&]<class Form>(Form) { form = panel_columns<float>() * Form::kPerStep; });
+  return form;
 }
 
 void gemm_tile_f32(const Gemm<float, float>& p, const Tile& t, float* w) { gemm_tile(p, t, w); }
@@ -153,6 +328,16 @@ void gemm_tile_bf16(const Gemm<BFloat16, BFloat16>& p, const Tile& t, float* w) 
 }
 void gemm_tile_bf16_f32(const Gemm<BFloat16, float>& p, const Tile& t, float* w) {
   gemm_tile(p, t, w);
+}
+void pack_columns_f32(const MatrixView<float>& b, int64_t k, int64_t col, int64_t cols, void* to) {
+  pack_columns(b, k, col, cols, to);
+}
+void pack_columns_f64(const MatrixView<double>& b, int64_t k, int64_t col, int64_t cols, void* to) {
+  pack_columns(b, k, col, cols, to);
+}
+void pack_columns_bf16(const MatrixView<BFloat16>& b, int64_t k, int64_t col, int64_t cols,
+                       void* to) {
+  pack_columns(b, k, col, cols, to);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -166,6 +351,10 @@ HWY_EXPORT(gemm_tile_f32);
 HWY_EXPORT(gemm_tile_f64);
 HWY_EXPORT(gemm_tile_bf16);
 HWY_EXPORT(gemm_tile_bf16_f32);
+HWY_EXPORT(pack_columns_f32);
+HWY_EXPORT(pack_columns_f64);
+HWY_EXPORT(pack_columns_bf16);
+HWY_EXPORT(bf16_form);
 
 namespace {
 
@@ -181,6 +370,10 @@ void run_tile(const Gemm<BFloat16, BFloat16>& p, const Tile& t, float* w) {
 void run_tile(const Gemm<BFloat16, float>& p, const Tile& t, float* w) {
   HWY_DYNAMIC_DISPATCH(gemm_tile_bf16_f32)(p, t, w);
 }
+
+auto pack_columns_of(float) { return HWY_DYNAMIC_DISPATCH(pack_columns_f32); }
+auto pack_columns_of(double) { return HWY_DYNAMIC_DISPATCH(pack_columns_f64); }
+auto pack_columns_of(BFloat16) { return HWY_DYNAMIC_DISPATCH(pack_columns_bf16); }
 
 /// Tiles of one product, in rows of tiles.
 struct Grid {
@@ -212,6 +405,25 @@ int64_t gemm_workspace_size() {
   return kTileRows * kDepthStride + kDepth * kTileCols + kTileRows * kTileCols;
 }
 
+template <class T>
+std::shared_ptr<const void> packed_b(Storage& owner, const MatrixView<T>& b, int64_t k, int64_t n) {
+  constexpr int64_t kKind = -2;  // no key of a convolution begins with it
+  const auto offset =
+      reinterpret_cast<const std::byte*>(b.data) - static_cast<const std::byte*>(owner.data());
+  const int64_t form = HWY_DYNAMIC_DISPATCH(bf16_form)();
+  return owner.derived({kKind, form, offset, b.row_stride, k, n}, [&]() -> Storage::Derived {
+    const int64_t tiles = (n + kTileCols - 1) / kTileCols;
+    const auto kept =
+        Storage::allocate(static_cast<size_t>(tiles * kTileCols * k) * sizeof(Acc<T>), kCpu);
+    const auto pack = pack_columns_of(T());
+    parallel_for(tiles, [&](int64_t i) {
+      const int64_t col = i * kTileCols;
+      pack(b, k, col, std::min(kTileCols, n - col), kept->data());
+    });
+    return {kept, kept->data()};
+  });
+}
+
 template <class T, class O>
 void gemm_serial(const Gemm<T, O>& p, Acc<T>* workspace) {
   const Grid g = grid_for(p.m, p.n, 8);
@@ -241,6 +453,13 @@ ITO_GEMM(double, double)
 ITO_GEMM(BFloat16, BFloat16)
 ITO_GEMM(BFloat16, float)
 #undef ITO_GEMM
+#define ITO_PACKED(T)                                                                      \
+  template std::shared_ptr<const void> packed_b(Storage&, const MatrixView<T>&, int64_t k, \
+                                                int64_t n);
+ITO_PACKED(float)
+ITO_PACKED(double)
+ITO_PACKED(BFloat16)
+#undef ITO_PACKED
 
 }  // namespace ito
 #endif

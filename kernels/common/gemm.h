@@ -2,11 +2,13 @@
 //
 // Every element of the result is one chain of fused multiply-adds over k = 0, 1, ..., K-1 in float
 // (f32, bf16) or double, whatever the sizes, the tiling and the number of threads: a row of the
-// result depends on nothing but its own row of A. Packed panels and register tiles after Goto & van
-// de Geijn, "Anatomy of high-performance matrix multiplication" (2008).
+// result depends on nothing but its own row of A. Where the processor has dot products of pairs of
+// bf16 the chain of a bf16 product is over pairs (bf16_dot.h). Packed panels and register tiles
+// after Goto & van de Geijn, "Anatomy of high-performance matrix multiplication" (2008).
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "engine/autograd/op_info.h"
 
@@ -37,7 +39,13 @@ struct Gemm {
   int64_t c_stride = 0;
   GemmStart start = GemmStart::zero;
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
+  const void* packed_b = nullptr;  ///< from packed_b() of the same b, or null
 };
+
+/// B[k, n] in the order in which a product reads it, kept where the storage of B keeps what is
+/// derived from it (Storage::keep_derived): for weights that serve many products.
+template <class T>
+std::shared_ptr<const void> packed_b(Storage& owner, const MatrixView<T>& b, int64_t k, int64_t n);
 
 /// Runs on all threads.
 template <class T, class O>

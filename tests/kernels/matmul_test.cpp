@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/op_info.h"
 #include "engine/core/allocator.h"
 #include "engine/core/parallel.h"
+#include "hwy/highway.h"
 #include "tests/kernels/exact.h"
 
 namespace ito {
@@ -22,13 +25,13 @@ ops::MatmulAttrs transposed(int a, int b) {
           b != 0 ? ops::Transpose::yes : ops::Transpose::no};
 }
 
-// Sizes on both sides of every block: register rows 1..13, columns around vectors and panels, depth
-// around one step, several tiles.
-TEST(Matmul, ExactOnIntegers) {
-  const NoGradScope off;
-  struct Size {
-    int64_t m, n, k;
-  };
+struct Size {
+  int64_t m, n, k;
+};
+
+/// Runs check on sizes on both sides of every block: register rows 1..13, columns around vectors
+/// and panels, depth around one step, several tiles.
+void for_sizes(const std::function<void(const Size&)>& check) {
   for (const Size s : {Size{1, 1, 1},
                        {2, 15, 3},
                        {3, 16, 127},
@@ -43,18 +46,72 @@ TEST(Matmul, ExactOnIntegers) {
                        {73, 128, 17},
                        {145, 129, 33},
                        {289, 257, 131}}) {
-    for (const DType dtype : kTypes) {
-      for (int form = 0; form < 4; ++form) {
-        const int ta = form & 1, tb = form >> 1;
-        const Shape a = ta ? Shape{s.k, s.m} : Shape{s.m, s.k};
-        const Shape b = tb ? Shape{s.n, s.k} : Shape{s.k, s.n};
-        const Tensors x = {small_integers(a, dtype, 1), small_integers(b, dtype, 2),
-                           small_integers({s.n}, dtype, 3)};
-        const ops::MatmulAttrs attrs = transposed(ta, tb);
-        EXPECT_TRUE(
-            same_bits(ops::matmul(x[0], x[1], attrs, x[2]), op_matmul().reference(x, &attrs)[0]))
-            << s.m << "x" << s.n << "x" << s.k << " form " << form << " " << name_of(dtype);
+    check(s);
+  }
+}
+
+void expect_exact_on_integers(DType dtype) {
+  const NoGradScope off;
+  for_sizes([&](const Size& s) {
+    for (int form = 0; form < 4; ++form) {
+      const int ta = form & 1, tb = form >> 1;
+      const Shape a = ta ? Shape{s.k, s.m} : Shape{s.m, s.k};
+      const Shape b = tb ? Shape{s.n, s.k} : Shape{s.k, s.n};
+      const Tensors x = {small_integers(a, dtype, 1), small_integers(b, dtype, 2),
+                         small_integers({s.n}, dtype, 3)};
+      const ops::MatmulAttrs attrs = transposed(ta, tb);
+      EXPECT_TRUE(
+          same_bits(ops::matmul(x[0], x[1], attrs, x[2]), op_matmul().reference(x, &attrs)[0]))
+          << s.m << "x" << s.n << "x" << s.k << " form " << form << " " << name_of(dtype);
+    }
+  });
+}
+
+TEST(Matmul, ExactOnIntegers) {
+  for (const DType dtype : kTypes) expect_exact_on_integers(dtype);
+}
+
+// bf16 takes dot products of pairs where the processor has them, else it is widened.
+TEST(Matmul, ExactOnIntegersWithoutAvx512) {
+  hwy::DisableTargets(HWY_AVX3 | HWY_AVX3_DL);
+  for (const DType dtype : kTypes) expect_exact_on_integers(dtype);
+  hwy::DisableTargets(0);
+}
+
+// Weights that keep what is derived from them are packed once, and again after a change.
+TEST(Matmul, KeptWeightsGiveTheSameBits) {
+  const NoGradScope off;
+  for (const DType dtype : kTypes) {
+    for_sizes([&](const Size& s) {
+      for (const int tb : {0, 1}) {
+        const Tensor x = fractions({s.m, s.k}, dtype, 1);
+        const Tensor w = fractions(tb ? Shape{s.n, s.k} : Shape{s.k, s.n}, dtype, 2);
+        const Tensor kept = w.clone(), other = fractions(w.shape(), dtype, 3);
+        kept.storage()->keep_derived();
+        const ops::MatmulAttrs attrs = transposed(0, tb);
+        for (int i = 0; i < 2; ++i) {
+          EXPECT_TRUE(same_bits(ops::matmul(x, kept, attrs), ops::matmul(x, w, attrs)))
+              << s.m << "x" << s.n << "x" << s.k << " form " << tb << " " << name_of(dtype);
+        }
+        kept.copy_from(other);
+        EXPECT_TRUE(same_bits(ops::matmul(x, kept, attrs), ops::matmul(x, other, attrs)));
       }
+    });
+  }
+}
+
+// A square matrix is packed in another order for its transpose; two in one storage are told apart.
+TEST(Matmul, KeptWeightsAreToldApart) {
+  const NoGradScope off;
+  const Tensor x = fractions({5, 40}, DType::f32, 1), both = fractions({2, 40, 40}, DType::f32, 2);
+  const Tensor kept = both.clone();
+  kept.storage()->keep_derived();
+  for (int64_t i = 0; i < 2; ++i) {
+    const Tensor w = row_of(both, i).alias({40, 40}), k = row_of(kept, i).alias({40, 40});
+    for (const int tb : {0, 1}) {
+      EXPECT_TRUE(
+          same_bits(ops::matmul(x, k, transposed(0, tb)), ops::matmul(x, w, transposed(0, tb))))
+          << i << " form " << tb;
     }
   }
 }
