@@ -1,16 +1,20 @@
 // Times every op of the table on its benchmark samples.
-//   ops_bench [--device=cpu|cuda|emulated] [--benchmark_filter=conv2d] [--benchmark_out=file.json]
+//   ops_bench [--device=cpu|cuda|emulated] [--math=exact|fast] [--threads=N]
+//             [--benchmark_filter=conv2d] [--benchmark_out=file.json]
 // On a GPU ten calls are one recorded graph, so that starting kernels costs nothing. Columns: time,
 // GB/s (least bytes moved), GFLOP/s, and `roofline`: the time that the measured ceilings allow over
 // the time taken. Small tensors stay in the caches and may exceed 1.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
+#include <string_view>
 
 #include "bench/roofline.h"
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/call.h"
+#include "engine/core/math_mode.h"
 #include "engine/core/parallel.h"
 #include "engine/cuda/graph.h"
 #include "engine/cuda/runtime.h"
@@ -105,18 +109,31 @@ void register_op(const OpInfo& op, const Ceilings& top) {
   }
 }
 
+/// Takes our own options out of the arguments; what it does not know is left for the library.
+void take_options(int& argc, char** argv) {
+  const auto taken = [](const std::string_view word) {
+    constexpr std::string_view kThreads = "--threads=";
+    if (word.starts_with(kThreads)) {
+      const int threads = std::atoi(word.data() + kThreads.size());
+      if (threads > 0) set_num_threads(threads);
+      return threads > 0;
+    }
+    if (word == "--math=fast") set_math_mode(MathMode::fast);
+    if (word == "--device=cuda") device = {DeviceKind::cuda, 0};
+    if (word == "--device=emulated") device = kEmulated;
+    return word == "--math=fast" || word == "--math=exact" || word == "--device=cuda" ||
+           word == "--device=emulated" || word == "--device=cpu";
+  };
+  argc = static_cast<int>(std::remove_if(argv + 1, argv + argc, taken) - argv);
+}
+
 }  // namespace
 }  // namespace ito::bench
 
 int main(int argc, char** argv) {
   using namespace ito;
   benchmark::Initialize(&argc, argv);
-  if (argc == 2 && std::strncmp(argv[1], "--device=", 9) == 0) {
-    const std::string_view name = argv[1] + 9;
-    if (name == "cuda") bench::device = {DeviceKind::cuda, 0};
-    if (name == "emulated") bench::device = kEmulated;
-    --argc;
-  }
+  bench::take_options(argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   if (!is_available(bench::device)) {
     std::fprintf(stderr, "no usable GPU: %s\n", cuda::unavailable_reason().c_str());
@@ -127,6 +144,7 @@ int main(int argc, char** argv) {
       "ceilings of %s with %d threads: copy %.1f GB/s, fp32 %.0f GFLOP/s, bf16 %.0f GFLOP/s\n",
       to_string(bench::device).c_str(), num_threads(), top.copy_bytes * 1e-9, top.flops_f32 * 1e-9,
       top.flops_bf16 * 1e-9);
+  benchmark::AddCustomContext("math", math_mode() == MathMode::fast ? "fast" : "exact");
   benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(top.copy_bytes));
   benchmark::AddCustomContext("f32_flops", std::to_string(top.flops_f32));
   benchmark::AddCustomContext("bf16_flops", std::to_string(top.flops_bf16));

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "engine/autograd/autograd.h"
 #include "engine/core/parallel.h"
 #include "engine/cuda/graph.h"
 #include "engine/cuda/stream.h"
+#include "kernels/common/bf16_dot.h"
 #include "kernels/matmul/op.h"
 #include "kernels/noise/op.h"
 #include "kernels/reshape/op.h"
@@ -77,6 +79,42 @@ double best_seconds(int runs, Work work) {
 
 namespace {
 
+/// Operations per second of all threads, each of which runs work(sink), which returns their number.
+template <class Work>
+double rate_of_threads(Work work) {
+  const int threads = num_threads();
+  std::vector<float> sinks(static_cast<size_t>(threads) * 64);
+  std::vector<double> done(static_cast<size_t>(threads) * 8);
+  const double seconds = best_seconds(5, [&] {
+    parallel_for(threads, [&](int64_t i) {
+      done[static_cast<size_t>(i) * 8] = work(&sinks[static_cast<size_t>(i) * 64]);
+    });
+  });
+  return std::accumulate(done.begin(), done.end(), 0.0) / seconds;
+}
+
+/// Dot products of pairs of bf16, operands in the first-level cache.
+double dot_products(float* sink) {
+  constexpr int64_t kPairs = 64, kRounds = 200'000;
+  constexpr Bf16Pair kSmall = 0x3c003c00;  // 2^-7 twice
+  const std::vector<Bf16Pair> a(kDotRows * kPairs, kSmall), b(kPairs * kDotColumns, kSmall);
+  std::vector<float> c(kDotRows * kDotColumns);
+  for (int64_t i = 0; i < kRounds; ++i) {
+    multiply_bf16({.rows = kDotRows,
+                   .panels = 1,
+                   .pairs = kPairs,
+                   .a = a.data(),
+                   .tile_step = 0,
+                   .row_step = kPairs,
+                   .pair_step = 1,
+                   .b = b.data(),
+                   .c = c.data(),
+                   .c_step = kDotColumns});
+  }
+  *sink = c.front();
+  return 2.0 * 2 * kPairs * kDotRows * kDotColumns * kRounds;
+}
+
 Ceilings ceilings_of_cpu() {
   constexpr int64_t kBytes = 256 << 20;  // well beyond any cache
   std::vector<char> from(kBytes, 1), to(kBytes, 2);
@@ -85,20 +123,11 @@ Ceilings ceilings_of_cpu() {
       std::memcpy(to.data() + begin, from.data() + begin, static_cast<size_t>(end - begin));
     });
   });
-  const int threads = num_threads();
-  std::vector<float> sinks(static_cast<size_t>(threads) * 64);
-  double operations = 0;
-  const double compute = best_seconds(5, [&] {
-    std::vector<double> done(static_cast<size_t>(threads) * 8);
-    parallel_for(threads, [&](int64_t i) {
-      done[static_cast<size_t>(i) * 8] =
-          HWY_DYNAMIC_DISPATCH(multiply_add)(20'000'000, &sinks[static_cast<size_t>(i) * 64]);
-    });
-    operations = 0;
-    for (const double d : done) operations += d;
-  });
-  const double flops = operations / compute;
-  return {.copy_bytes = 2.0 * kBytes / copy, .flops_f32 = flops, .flops_bf16 = flops};
+  Ceilings c{.copy_bytes = 2.0 * kBytes / copy};
+  c.flops_f32 = rate_of_threads(
+      [](float* sink) { return HWY_DYNAMIC_DISPATCH(multiply_add)(20'000'000, sink); });
+  c.flops_bf16 = has_bf16_dot() ? rate_of_threads(dot_products) : c.flops_f32;
+  return c;
 }
 
 /// Seconds of `work` on a device, as a recorded graph of several executions.

@@ -8,8 +8,9 @@ namespace ito::bench {
 
 struct Ceilings {
   double copy_bytes = 0;  ///< bytes per second read plus written, main memory of the device
-  /// Operations per second. CPU: fp32 fused multiply-adds from registers, all threads, for bf16 as
-  /// well, whose products may run at twice that rate. GPU: the largest matrix product of the dtype.
+  /// Operations per second. CPU: fp32 fused multiply-adds from registers, all threads; for bf16 dot
+  /// products of pairs from the first-level cache, or the same where the processor has none. GPU:
+  /// the largest matrix product of the dtype.
   double flops_f32 = 0, flops_bf16 = 0;
 
   double flops(DType dtype) const { return dtype == DType::bf16 ? flops_bf16 : flops_f32; }

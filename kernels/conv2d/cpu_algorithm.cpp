@@ -46,7 +46,7 @@ double seconds_of(const std::function<void(ConvAlgorithm)>& run, ConvAlgorithm a
 /// By the least time of many, taken in turns: other work on the machine only adds.
 ConvAlgorithm measure(const std::function<void(ConvAlgorithm)>& run) {
   constexpr int kFewest = 4, kMost = 40;
-  constexpr double kEnough = 0.02;  // seconds
+  constexpr double kEnough = 0.05;  // seconds
   std::array<double, 2> best;
   best.fill(std::numeric_limits<double>::infinity());
   double total = 0;
@@ -74,7 +74,7 @@ class Choices {
   Choices()
       : forced_(forced_algorithm()),
         kept_(cache_folder().empty() ? cache_folder() : cache_folder() / "cpu_convolutions.txt",
-              "winograd 2") {}
+              "winograd 3") {}
 
   ConvAlgorithm get(const Key& key, const std::function<void(ConvAlgorithm)>& run) {
     if (forced_) return *forced_;

@@ -52,15 +52,8 @@ struct Planes {
   float* at(int64_t point, int64_t r, int64_t c) const { return data + point * step + r * row + c; }
 };
 
-/// Arrays of a filtering: images, zeros for as many channels, what is added to y or null.
-template <class T>
-struct Images {
-  const T *x, *zeros, *bias;
-  T* y;
-};
-
-/// What one task of a filtering does: tiles [first, first + count), output channels [col, col +
-/// cols), cols in whole panels.
+/// What one task of a filtering multiplies: tiles [first, first + count), output channels [col,
+/// col + cols), cols in whole panels.
 struct Block {
   int64_t first, count, col, cols;
 };
@@ -68,8 +61,9 @@ struct Block {
 /// The functions of a dtype T, for one SIMD target.
 template <class T>
 struct Kernels {
-  void (*run_block)(const Filtering& f, const Block& b, const Images<T>& t, const float* packed,
-                    float* scratch);
+  void (*multiply_block)(const Filtering& f, const Block& b, const Planes& v, const float* packed,
+                         const Planes& m);
+  void (*write_tiles)(const Filtering& f, const Block& b, const Planes& m, const T* bias, T* y);
   void (*pack_forward_panel)(const Filtering& f, const T* w, int64_t first, float* packed);
   void (*pack_adjoint_panel)(const Filtering& f, const T* w, int64_t first, float* packed);
   void (*transform_windows)(const Filtering& f, const T* x, const T* zeros, int64_t first,
@@ -171,12 +165,10 @@ int64_t packed_size(const Filtering& f) {
   return Planes::size(round_up(f.width, panel()) / panel() * f.depth, panel());
 }
 
-template <class T>
-void run_block(const Filtering& f, const Block& b, const Images<T>& t, const float* packed,
-               float* scratch) {
-  const Planes u = packed_planes(f, const_cast<float*>(packed)), v(scratch, b.count, f.depth);
-  const Planes m(scratch + Planes::size(b.count, f.depth), b.count, b.cols);
-  transform_windows(f, t.x, t.zeros, b.first, b.count, v);
+/// m = v u at every point, v being the block's transformed windows.
+void multiply_block(const Filtering& f, const Block& b, const Planes& v, const float* packed,
+                    const Planes& m) {
+  const Planes u = packed_planes(f, const_cast<float*>(packed));
   for (int64_t point = 0; point < kPoints; ++point) {
     for (int64_t col = 0; col < b.cols; col += panel()) {
       multiply_panel<Order::by_row>(b.count, f.width - b.col - col,
@@ -190,7 +182,6 @@ void run_block(const Filtering& f, const Block& b, const Images<T>& t, const flo
                                      .start = GemmStart::zero});
     }
   }
-  write_tiles(f, b, m, t.bias, t.y);
 }
 
 /// Packs the panel from output channel `first` on: G g G^T with g [co, 3, 3, ci].
@@ -275,8 +266,9 @@ void write_weights(const Filtering& f, int64_t channel, const Planes& p, T* gw) 
 /// The functions of one dtype that are called from outside, for this target.
 template <class T>
 Kernels<T> make_kernels() {
-  return {run_block<T>,         pack_forward_panel<T>,  pack_adjoint_panel<T>,
-          transform_windows<T>, transform_gradients<T>, write_weights<T>};
+  return {multiply_block,        write_tiles<T>,       pack_forward_panel<T>,
+          pack_adjoint_panel<T>, transform_windows<T>, transform_gradients<T>,
+          write_weights<T>};
 }
 Kernels<float> kernels_f32() { return make_kernels<float>(); }
 Kernels<BFloat16> kernels_bf16() { return make_kernels<BFloat16>(); }
@@ -310,8 +302,10 @@ Filtering filtering_of(const Conv2dParams& p, ConvDirection direction) {
   return {p.n, p.ho, p.wo, p.co, p.h, p.w, p.ci, p.kh - 1 - p.pad_top, p.kw - 1 - p.pad_left};
 }
 
-/// How a filtering is cut into tasks. Transformed windows of a block stay in the second-level
-/// cache; where there are few tiles, the output channels are shared out as well.
+/// How a filtering is cut into tasks. A block has as many tiles as the second-level cache holds
+/// transformed windows of, or more where the transformed weights, read once for every block, would
+/// be more traffic than the windows and products beyond that cache. Where there are few blocks the
+/// output channels are shared out as well.
 struct Blocks {
   int64_t tiles, cols;   ///< of a block
   int64_t down, across;  ///< blocks
@@ -320,7 +314,8 @@ struct Blocks {
   /// `unit`: columns of a panel.
   Blocks(const Filtering& f, int64_t unit) {
     constexpr int64_t kFloats = 6144, kEnough = 8, kRowsOfProducts = 12;
-    const int64_t most = std::max(kFloats / f.depth, kRowsOfProducts);
+    const int64_t balanced = f.depth * f.width / (2 * (f.depth + f.width));
+    const int64_t most = std::max({kFloats / f.depth, balanced, kRowsOfProducts});
     down = (f.tiles() + most - 1) / most;
     tiles = round_up((f.tiles() + down - 1) / down, kTile);
     padded_width = round_up(f.width, unit);
@@ -344,6 +339,21 @@ const T* zeros(Launch& launch, int64_t count) {
   return data;
 }
 
+/// The transformed windows of all blocks, one after the other.
+template <class T>
+void transform_shared(const Kernels<T>& k, const Filtering& f, const Blocks& blocks, const T* x,
+                      const T* zeros, float* to) {
+  constexpr int64_t kTilesPerTask = 4;
+  const int64_t v_size = Planes::size(blocks.tiles, f.depth);
+  parallel_ranges(blocks.down * blocks.tiles / kTilesPerTask, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t tile = i * kTilesPerTask, block = tile / blocks.tiles;
+      const Planes v(to + block * v_size, blocks.tiles, f.depth);
+      k.transform_windows(f, x, zeros, tile, kTilesPerTask, {v.at(0, tile % blocks.tiles, 0), v});
+    }
+  });
+}
+
 template <class T>
 void filter(Launch& launch, ConvDirection direction, const Filtering& f, const Conv2dArrays<T>& t) {
   const Kernels<T> k = kernels<T>();
@@ -360,14 +370,30 @@ void filter(Launch& launch, ConvDirection direction, const Filtering& f, const C
       packed_weights(launch, t, {kKind, static_cast<int64_t>(direction), f.depth, f.width},
                      static_cast<size_t>(size) * sizeof(float), std::ref(pack));
   const Blocks blocks(f, unit);
-  const Images<T> images{forward ? t.x : t.y, zeros<T>(launch, f.depth), forward ? t.bias : nullptr,
-                         forward ? t.y : t.x};
+  const T *x = forward ? t.x : t.y, *bias = forward ? t.bias : nullptr;
+  const T* nothing = zeros<T>(launch, f.depth);
+  const int64_t v_size = Planes::size(blocks.tiles, f.depth);
+  const int64_t m_size = Planes::size(blocks.tiles, blocks.cols);
+  // Windows that several tasks multiply are transformed beforehand.
+  const bool shared = blocks.across > 1;
+  auto* windows = shared ? launch.scratch<float>(blocks.down * v_size) : nullptr;
+  const auto transform_block = [&](int64_t down, float* to) {
+    const Planes v(to, blocks.tiles, f.depth);
+    k.transform_windows(f, x, nothing, down * blocks.tiles, blocks.tiles, v);
+    return v;
+  };
+  if (shared) transform_shared(k, f, blocks, x, nothing, windows);
   const int64_t tasks = blocks.down * blocks.across;
-  ScratchSlots<float> slots(
-      launch, tasks, Planes::size(blocks.tiles, f.depth) + Planes::size(blocks.tiles, blocks.cols));
+  ScratchSlots<float> slots(launch, tasks, m_size + (shared ? 0 : v_size));
   parallel_for(tasks, [&](int64_t task) {
     slots.with([&](float* scratch) {
-      k.run_block(f, blocks.block(task), images, static_cast<const float*>(packed.get()), scratch);
+      const Block b = blocks.block(task);
+      const Planes m(scratch, b.count, b.cols);
+      const int64_t down = task / blocks.across;
+      const Planes v = shared ? Planes(windows + down * v_size, b.count, f.depth)
+                              : transform_block(down, scratch + m_size);
+      k.multiply_block(f, b, v, static_cast<const float*>(packed.get()), m);
+      k.write_tiles(f, b, m, bias, forward ? t.y : t.x);
     });
   });
 }
