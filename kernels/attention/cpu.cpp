@@ -1,7 +1,12 @@
-// Tiles of at most 64 rows: the products of a tile are whole rows of scores, made by the
-// single-threaded matrix product. Backward runs twice over the scores, once in tiles of queries for
-// gq and once in tiles of keys for gk and gv, so that every row of a gradient is written by one
-// task and nothing is summed between threads.
+// Softmax attention and its gradient, for each batch entry:
+//
+//   Y = P V        P_ij = exp(scale S_ij - lse_i)   S = Q K^T   lse_i = log sum_j exp(scale S_ij)
+//   dV = P^T dY    dS_ij = P_ij (dP_ij - delta_i)   dP = dY V^T   delta_i = sum_d dY_id Y_id
+//   dQ = scale dS K                                 dK = scale dS^T Q
+//
+// S, P, dP and dS exist in tiles of kTileRows queries, made by the single-threaded matrix product.
+// Every element of a gradient is one chain of additions, over the keys or over the queries in
+// order, however the work is divided; so the division may follow the batch and the threads.
 #include "kernels/attention/cpu.h"
 
 #include <algorithm>
@@ -24,6 +29,13 @@ namespace HWY_NAMESPACE {
 
 constexpr int64_t kTileRows = 64;
 
+/// Columns of a row of n that is padded to whole vectors.
+template <class A>
+int64_t padded(int64_t n) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<A>()));
+  return (n + lanes - 1) / lanes * lanes;
+}
+
 /// to[0, n) = x[0, n), widened.
 template <class T, class A = Acc<T>>
 void widen(const T* x, int64_t n, A* to) {
@@ -34,98 +46,54 @@ void widen(const T* x, int64_t n, A* to) {
   for (; i < n; ++i) to[i] = static_cast<A>(x[i]);
 }
 
-/// to[c * rows + r] = x[r * cols + c], in squares that stay in the first-level cache.
+/// to[i] = factor x[i], rounded to T.
 template <class T, class A = Acc<T>>
-void transpose(const T* x, int64_t rows, int64_t cols, A* to) {
+void narrow(const A* x, int64_t n, A factor, T* to) {
+  const Tag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto f = hn::Set(d, factor);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) store(d, hn::Mul(f, hn::LoadU(d, x + i)), to + i);
+  for (; i < n; ++i) to[i] = static_cast<T>(factor * x[i]);
+}
+
+/// sum_i x[i] y[i]
+template <class T, class A = Acc<T>>
+A dot(const T* x, const T* y, int64_t n) {
+  const Tag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto sums = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) sums = hn::MulAdd(load(d, x + i), load(d, y + i), sums);
+  const auto rest = static_cast<size_t>(n - i);
+  if (rest > 0) sums = hn::MulAdd(load_n(d, x + i, rest), load_n(d, y + i, rest), sums);
+  return hn::GetLane(hn::SumOfLanes(d, sums));
+}
+
+/// to[c * width + r] = x[r * cols + c], in squares that stay in the first-level cache; zeros from
+/// column `rows` on.
+template <class T, class A = Acc<T>>
+void transpose(const T* x, int64_t rows, int64_t cols, int64_t width, A* to) {
   constexpr int64_t kSquare = 16;
+  for (int64_t c = 0; c < cols; ++c) std::fill(to + c * width + rows, to + (c + 1) * width, A(0));
   for (int64_t r0 = 0; r0 < rows; r0 += kSquare) {
     const int64_t r1 = std::min(rows, r0 + kSquare);
     for (int64_t c0 = 0; c0 < cols; c0 += kSquare) {
       const int64_t c1 = std::min(cols, c0 + kSquare);
       for (int64_t c = c0; c < c1; ++c) {
-        for (int64_t r = r0; r < r1; ++r) to[c * rows + r] = static_cast<A>(x[r * cols + c]);
+        for (int64_t r = r0; r < r1; ++r) to[c * width + r] = static_cast<A>(x[r * cols + c]);
       }
     }
   }
 }
 
-/// c[m, n] = a[m, k] b[k, n], all dense.
+/// c[m, n] = a[m, k] b[k, n], or added to c, which is dense.
 template <class A>
-void product(int64_t m, int64_t n, int64_t k, const A* a, const A* b, A* c, A* workspace) {
+void product(int64_t m, int64_t n, int64_t k, MatrixView<A> a, MatrixView<A> b, A* c, A* workspace,
+             GemmStart start = GemmStart::zero) {
   gemm_serial(
-      Gemm<A>{.m = m, .n = n, .k = k, .a = {a, k, 1}, .b = {b, n, 1}, .c = c, .c_stride = n},
+      Gemm<A>{.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_stride = n, .start = start},
       workspace);
-}
-
-/// Softmax of scale * row in place; returns log sum exp(scale * row).
-template <class A>
-A softmax_row(A* row, int64_t count, A scale) {
-  const hn::ScalableTag<A> d;
-  const size_t n = static_cast<size_t>(count);
-  A top = -std::numeric_limits<A>::infinity();
-  for (size_t i = 0; i < n; ++i) top = std::max(top, row[i] * scale);
-  const auto s = hn::Set(d, scale), highest = hn::Set(d, top);
-  map(
-      row, n, [&](auto dd, auto v) HWY_ATTR { return exp(dd, hn::Sub(hn::Mul(v, s), highest)); },
-      row);
-  auto sums = hn::Zero(d);
-  size_t i = 0;
-  for (; i + hn::Lanes(d) <= n; i += hn::Lanes(d)) sums = hn::Add(sums, hn::LoadU(d, row + i));
-  A sum = hn::GetLane(hn::SumOfLanes(d, sums));
-  for (; i < n; ++i) sum += row[i];
-  const auto factor = hn::Set(d, 1 / sum);
-  map(
-      row, n, [&](auto, auto v) HWY_ATTR { return hn::Mul(v, factor); }, row);
-  return top + std::log(sum);
-}
-
-/// Per element of a row of scores s and of gradients dp: s = p = exp(scale s - lse),
-/// dp = scale p (dp - delta), with lse and delta along the row, or one of each for the whole row.
-template <class A>
-void weigh_row(A* s, A* dp, int64_t n, A scale, const A* lse, const A* delta, TileRows rows) {
-  const hn::ScalableTag<A> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto factor = hn::Set(d, scale);
-  const auto one = [&](int64_t i, int64_t count) HWY_ATTR {
-    const auto m = static_cast<size_t>(count);
-    const auto read = [&](const A* p)
-                          HWY_ATTR { return count == lanes ? hn::LoadU(d, p) : load_n(d, p, m); };
-    const bool along = rows == TileRows::keys;
-    const auto l = along ? read(lse + i) : hn::Set(d, *lse);
-    const auto e = along ? read(delta + i) : hn::Set(d, *delta);
-    const auto p = exp(d, hn::Sub(hn::Mul(factor, read(s + i)), l));
-    const auto g = hn::Mul(hn::Mul(factor, p), hn::Sub(read(dp + i), e));
-    if (count == lanes) {
-      hn::StoreU(p, d, s + i);
-      hn::StoreU(g, d, dp + i);
-    } else {
-      store_n(d, p, s + i, m);
-      store_n(d, g, dp + i, m);
-    }
-  };
-  for (int64_t i = 0; i < n; i += lanes) one(i, std::min(lanes, n - i));
-}
-
-/// to[i] = x[i], rounded to T.
-template <class T, class A = Acc<T>>
-void narrow(const A* x, int64_t n, T* to) {
-  const Tag<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) store(d, hn::LoadU(d, x + i), to + i);
-  for (; i < n; ++i) to[i] = static_cast<T>(x[i]);
-}
-
-/// Calls body(batch entry, first row, rows, scratch) for all tiles of `rows` rows.
-template <class A, class Body>
-void for_tiles(Launch& launch, int64_t batch, int64_t rows, int64_t scratch, Body body) {
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  ScratchSlots<A> slots(launch, batch * tiles, scratch);
-  parallel_for(batch * tiles, [&](int64_t task) {
-    const int64_t first = task % tiles * kTileRows;
-    slots.with(
-        [&](A* piece) { body(task / tiles, first, std::min(kTileRows, rows - first), piece); });
-  });
 }
 
 /// x [B, rows, D] in the accumulation type: itself, or a copy.
@@ -141,140 +109,196 @@ const A* in_rows(Launch& launch, const T* x, int64_t batch, int64_t rows, int64_
   }
 }
 
-/// The same as [B, D, rows].
+/// The same as [B, D, padded rows].
 template <class T, class A = Acc<T>>
 const A* by_depth(Launch& launch, const T* x, int64_t batch, int64_t rows, int64_t depth) {
-  const int64_t size = rows * depth;
-  A* to = launch.scratch<A>(batch * size);
-  parallel_for(batch, [&](int64_t b) { transpose(x + b * size, rows, depth, to + b * size); });
+  const int64_t width = padded<A>(rows);
+  A* to = launch.scratch<A>(batch * depth * width);
+  parallel_for(batch, [&](int64_t b) {
+    transpose(x + b * rows * depth, rows, depth, width, to + b * depth * width);
+  });
   return to;
+}
+
+/// Rows [first, first + count) of the queries or of the keys.
+struct Range {
+  int64_t first, count;
+};
+
+int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
+
+Range tile_of(int64_t rows, int64_t index) {
+  const int64_t first = index * kTileRows;
+  return {first, std::min(kTileRows, rows - first)};
+}
+
+template <class A>
+struct RowSum {
+  A sum, lse;
+};
+
+/// row[j] = exp(scale row[j] - top) for j < n, where top is the largest exponent of the row. The
+/// padding of the row is overwritten. A NaN may be lost in top; the sum finds it again.
+template <class A>
+RowSum<A> exponentials(A* row, int64_t n, A scale) {
+  const hn::ScalableTag<A> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  std::fill(row + n, row + padded<A>(n), row[0]);  // changes no maximum
+  const auto s = hn::Set(d, scale);
+  auto highest = hn::Set(d, -std::numeric_limits<A>::infinity());
+  for (int64_t j = 0; j < n; j += lanes) {
+    highest = hn::Max(hn::Mul(s, hn::LoadU(d, row + j)), highest);
+  }
+  const auto top = hn::MaxOfLanes(d, highest);
+  auto sums = hn::Zero(d);
+  for (int64_t j = 0; j < n; j += lanes) {
+    const auto e = exp_below(d, hn::MulSub(s, hn::LoadU(d, row + j), top));
+    hn::StoreU(e, d, row + j);
+    const auto inside = hn::FirstN(d, static_cast<size_t>(n - j));
+    sums = hn::Add(sums, hn::IfThenElseZero(inside, e));
+  }
+  const A sum = hn::GetLane(hn::SumOfLanes(d, sums));
+  return {sum, hn::GetLane(top) + std::log(sum)};
 }
 
 template <class T>
 void forward(Launch& launch, const AttentionParams& p, const AttentionForward<T>& t) {
   using A = Acc<T>;
-  const int64_t d = p.depth, keys = p.keys, tile = kTileRows * keys;
+  const int64_t d = p.depth, keys = p.keys, width = padded<A>(keys), tiles = tiles_of(p.queries);
   const A* q = in_rows(launch, t.q, p.batch, p.queries, d);
   const A* k = by_depth(launch, t.k, p.batch, keys, d);
   const A* v = in_rows(launch, t.v, p.batch, keys, d);
-  for_tiles<A>(launch, p.batch, p.queries, tile + kTileRows * d + gemm_workspace_size(),
-               [&](int64_t b, int64_t first, int64_t rows, A* scratch) {
-                 A *scores = scratch, *sums = scores + tile, *workspace = sums + kTileRows * d;
-                 const int64_t row = b * p.queries + first, at = b * keys * d;
-                 product(rows, keys, d, q + row * d, k + at, scores, workspace);
-                 for (int64_t r = 0; r < rows; ++r) {
-                   t.lse[row + r] = softmax_row(scores + r * keys, keys, static_cast<A>(p.scale));
-                 }
-                 product(rows, d, keys, scores, v + at, sums, workspace);
-                 narrow(sums, rows * d, t.y + row * d);
-               });
-}
-
-/// One operand of the backward products: [B, rows, D] and [B, D, rows].
-template <class A>
-struct Operand {
-  const A* rows;
-  const A* by_depth;
-};
-
-/// What the tiles of the backward pass read, for the whole batch.
-template <class A>
-struct BackwardInputs {
-  Operand<A> q, k, v, gy;
-  const A* delta;  ///< [B, Tq]: sum over D of gy * y
-};
-
-template <class T, class A = Acc<T>>
-const A* row_products(Launch& launch, const AttentionParams& p, const T* gy, const T* y) {
-  A* delta = launch.scratch<A>(p.batch * p.queries);
-  parallel_ranges(p.batch * p.queries, kTileRows, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      A sum = 0;
-      for (int64_t i = r * p.depth; i < (r + 1) * p.depth; ++i) {
-        sum += static_cast<A>(gy[i]) * static_cast<A>(y[i]);
-      }
-      delta[r] = sum;
+  const auto tile = [&](int64_t entry, Range queries, A* scratch) {
+    A *workspace = scratch, *s = workspace + gemm_workspace_size();
+    A* sums = s + kTileRows * width;
+    const int64_t rows = queries.count, row = entry * p.queries + queries.first;
+    product(rows, width, d, {q + row * d, d}, {k + entry * d * width, width}, s, workspace);
+    RowSum<A> total[kTileRows];
+    for (int64_t r = 0; r < rows; ++r) {
+      total[r] = exponentials(s + r * width, keys, static_cast<A>(p.scale));
+      t.lse[row + r] = total[r].lse;
     }
+    product(rows, d, keys, {s, width}, {v + entry * keys * d, d}, sums, workspace);
+    for (int64_t r = 0; r < rows; ++r) {
+      narrow(sums + r * d, d, 1 / total[r].sum, t.y + (row + r) * d);
+    }
+  };
+  ScratchSlots<A> slots(launch, p.batch * tiles, kTileRows * (width + d) + gemm_workspace_size());
+  parallel_for(p.batch * tiles, [&](int64_t task) {
+    slots.with([&](A* scratch) { tile(task / tiles, tile_of(p.queries, task % tiles), scratch); });
   });
-  return delta;
 }
 
-/// One tile of `rows` rows of x against all `n` rows of other: p = exp(scale x other^T - lse) and
-/// g = scale p (seed other_seed^T - delta), where x and seed are q and gy against k and v, or the
-/// other way round.
+/// A row of S becomes one of P, and one of dP one of dS.
 template <class A>
-struct TilePass {
-  TileRows rows;
-  int64_t n, depth;
-  A scale;
-  const A *lse, *delta;
-
-  void run(int64_t count, const A* x, const A* other_by_depth, const A* seed,
-           const A* other_seed_by_depth, A* p, A* g, A* workspace) const {
-    product(count, n, depth, x, other_by_depth, p, workspace);
-    product(count, n, depth, seed, other_seed_by_depth, g, workspace);
-    for (int64_t r = 0; r < count; ++r) {
-      const int64_t own = rows == TileRows::queries ? r : 0;
-      weigh_row(p + r * n, g + r * n, n, scale, lse + own, delta + own, rows);
-    }
+void weigh_row(A* s, A* dp, int64_t width, A scale, A lse, A delta) {
+  const hn::ScalableTag<A> d;
+  const auto factor = hn::Set(d, scale), l = hn::Set(d, lse), e = hn::Set(d, delta);
+  for (int64_t j = 0; j < width; j += static_cast<int64_t>(hn::Lanes(d))) {
+    const auto p = exp_below(d, hn::MulSub(factor, hn::LoadU(d, s + j), l));
+    hn::StoreU(p, d, s + j);
+    hn::StoreU(hn::Mul(p, hn::Sub(hn::LoadU(d, dp + j), e)), d, dp + j);
   }
-};
-
-/// gq = g k, in tiles of queries.
-template <class T, class A = Acc<T>>
-void query_gradient(Launch& launch, const AttentionParams& p, const AttentionBackward<T>& t,
-                    const BackwardInputs<A>& in) {
-  const int64_t d = p.depth, keys = p.keys, tile = kTileRows * keys;
-  for_tiles<A>(launch, p.batch, p.queries, 2 * tile + kTileRows * d + gemm_workspace_size(),
-               [&](int64_t b, int64_t first, int64_t rows, A* scratch) {
-                 A *weights = scratch, *g = weights + tile, *sums = g + tile;
-                 A* workspace = sums + kTileRows * d;
-                 const int64_t row = b * p.queries + first, at = b * keys * d;
-                 const TilePass<A> pass{TileRows::queries,       keys,        d,
-                                        static_cast<A>(p.scale), t.lse + row, in.delta + row};
-                 pass.run(rows, in.q.rows + row * d, in.k.by_depth + at, in.gy.rows + row * d,
-                          in.v.by_depth + at, weights, g, workspace);
-                 product(rows, d, keys, g, in.k.rows + at, sums, workspace);
-                 narrow(sums, rows * d, t.gq + row * d);
-               });
-}
-
-/// gk = g q and gv = p gy, in tiles of keys.
-template <class T, class A = Acc<T>>
-void key_gradients(Launch& launch, const AttentionParams& p, const AttentionBackward<T>& t,
-                   const BackwardInputs<A>& in) {
-  const int64_t d = p.depth, queries = p.queries, tile = kTileRows * queries;
-  for_tiles<A>(launch, p.batch, p.keys, 2 * tile + kTileRows * d + gemm_workspace_size(),
-               [&](int64_t b, int64_t first, int64_t rows, A* scratch) {
-                 A *weights = scratch, *g = weights + tile, *sums = g + tile;
-                 A* workspace = sums + kTileRows * d;
-                 const int64_t row = b * p.keys + first, own = b * queries, at = own * d;
-                 const TilePass<A> pass{TileRows::keys,          queries,     d,
-                                        static_cast<A>(p.scale), t.lse + own, in.delta + own};
-                 pass.run(rows, in.k.rows + row * d, in.q.by_depth + at, in.v.rows + row * d,
-                          in.gy.by_depth + at, weights, g, workspace);
-                 if (t.gk != nullptr) {
-                   product(rows, d, queries, g, in.q.rows + at, sums, workspace);
-                   narrow(sums, rows * d, t.gk + row * d);
-                 }
-                 if (t.gv != nullptr) {
-                   product(rows, d, queries, weights, in.gy.rows + at, sums, workspace);
-                   narrow(sums, rows * d, t.gv + row * d);
-                 }
-               });
 }
 
 template <class T>
+struct Gradients {
+  T *gq, *gk, *gv;
+};
+
+template <class T>
+class Backward {
+ public:
+  using A = Acc<T>;
+
+  Backward(Launch& launch, const AttentionParams& p, const AttentionBackward<T>& t)
+      : p_(p),
+        t_(t),
+        q_(in_rows(launch, t.q, p.batch, p.queries, p.depth)),
+        gy_(in_rows(launch, t.gy, p.batch, p.queries, p.depth)),
+        k_(in_rows(launch, t.k, p.batch, p.keys, p.depth)),
+        k_by_depth_(by_depth(launch, t.k, p.batch, p.keys, p.depth)),
+        v_by_depth_(by_depth(launch, t.v, p.batch, p.keys, p.depth)) {}
+
+  /// Calls body(task, scratch), with scratch for blocks of at most `keys` keys.
+  template <class Body>
+  void for_tasks(Launch& launch, int64_t tasks, int64_t keys, const Body& body) const {
+    const int64_t tiles = 2 * kTileRows * padded<A>(keys) + kTileRows * p_.depth;
+    const int64_t size = gemm_workspace_size() + tiles + 2 * keys * p_.depth;
+    ScratchSlots<A> slots(launch, tasks, size);
+    parallel_for(tasks,
+                 [&](int64_t task) { slots.with([&](A* scratch) { body(task, scratch); }); });
+  }
+
+  /// The share of these queries and keys in the gradients; those that are null are left out. gq
+  /// needs all keys, gk and gv all queries.
+  void block(int64_t entry, Range queries, Range keys, const Gradients<T>& to, A* scratch) const {
+    const int64_t d = p_.depth, all = padded<A>(p_.keys), own = entry * p_.keys + keys.first;
+    const int64_t width = padded<A>(keys.count), at = entry * d * all + keys.first;
+    A *workspace = scratch, *weights = workspace + gemm_workspace_size();
+    A *ds = weights + kTileRows * width, *gq = ds + kTileRows * width;
+    A *gk = gq + kTileRows * d, *gv = gk + keys.count * d;
+    const auto scale = static_cast<A>(p_.scale);
+    std::fill_n(gk, 2 * keys.count * d, A(0));
+    for (int64_t i = 0; i < tiles_of(queries.count); ++i) {
+      const Range tile = tile_of(queries.count, i);
+      const int64_t rows = tile.count, row = entry * p_.queries + queries.first + tile.first;
+      const MatrixView<A> q{q_ + row * d, d}, gy{gy_ + row * d, d};
+      product(rows, width, d, q, {k_by_depth_ + at, all}, weights, workspace);
+      product(rows, width, d, gy, {v_by_depth_ + at, all}, ds, workspace);
+      for (int64_t r = 0; r < rows; ++r) {
+        weigh_row(weights + r * width, ds + r * width, width, scale, t_.lse[row + r],
+                  dot(t_.gy + (row + r) * d, t_.y + (row + r) * d, d));
+      }
+      if (to.gq != nullptr) {
+        product(rows, d, keys.count, {ds, width}, {k_ + own * d, d}, gq, workspace);
+        narrow(gq, rows * d, scale, to.gq + row * d);
+      }
+      const auto add = [&](const A* weight, const MatrixView<A>& x, A* sums) {
+        product(keys.count, d, rows, {weight, 1, width}, x, sums, workspace, GemmStart::result);
+      };
+      if (to.gk != nullptr) add(ds, q, gk);
+      if (to.gv != nullptr) add(weights, gy, gv);
+    }
+    if (to.gk != nullptr) narrow(gk, keys.count * d, scale, to.gk + own * d);
+    if (to.gv != nullptr) narrow(gv, keys.count * d, A(1), to.gv + own * d);
+  }
+
+ private:
+  AttentionParams p_;
+  AttentionBackward<T> t_;
+  const A *q_, *gy_, *k_;              // [B, rows, D]
+  const A *k_by_depth_, *v_by_depth_;  // [B, D, padded keys]
+};
+
+/// A task for each batch entry needs five products; where that leaves threads without work, tasks
+/// for tiles of queries and for tiles of keys, which make P and dP twice, need seven.
+template <class T>
 void backward(Launch& launch, const AttentionParams& p, const AttentionBackward<T>& t) {
   using A = Acc<T>;
-  const auto operand = [&](const T* x, int64_t rows) {
-    return Operand<A>{in_rows(launch, x, p.batch, rows, p.depth),
-                      by_depth(launch, x, p.batch, rows, p.depth)};
-  };
-  const BackwardInputs<A> in{operand(t.q, p.queries), operand(t.k, p.keys), operand(t.v, p.keys),
-                             operand(t.gy, p.queries), row_products(launch, p, t.gy, t.y)};
-  if (t.gq != nullptr) query_gradient(launch, p, t, in);
-  if (t.gk != nullptr || t.gv != nullptr) key_gradients(launch, p, t, in);
+  const Backward<T> pass(launch, p, t);
+  const Range queries{0, p.queries}, keys{0, p.keys};
+  const int64_t threads = num_threads(), rounds = (p.batch + threads - 1) / threads;
+  if (5 * rounds * threads <= 7 * p.batch) {
+    pass.for_tasks(launch, p.batch, p.keys, [&](int64_t entry, A* scratch) {
+      pass.block(entry, queries, keys, {t.gq, t.gk, t.gv}, scratch);
+    });
+    return;
+  }
+  if (t.gq != nullptr) {
+    const int64_t tiles = tiles_of(p.queries);
+    pass.for_tasks(launch, p.batch * tiles, p.keys, [&](int64_t task, A* scratch) {
+      pass.block(task / tiles, tile_of(p.queries, task % tiles), keys, {t.gq, nullptr, nullptr},
+                 scratch);
+    });
+  }
+  if (t.gk != nullptr || t.gv != nullptr) {
+    const int64_t tiles = tiles_of(p.keys);
+    pass.for_tasks(launch, p.batch * tiles, kTileRows, [&](int64_t task, A* scratch) {
+      pass.block(task / tiles, queries, tile_of(p.keys, task % tiles), {nullptr, t.gk, t.gv},
+                 scratch);
+    });
+  }
 }
 
 void forward_f32(Launch& l, const AttentionParams& p, const AttentionForward<float>& t) {

@@ -128,7 +128,7 @@ struct Attention {
       return Sample{id, {normal(x), normal(x), normal(x)}, attrs(Attrs{1.0 / 16})};
     };
     return {sample("8x256x256", {8, 256, 256}), sample("64x256x256", {64, 256, 256}),
-            sample("64x16x256", {64, 16, 256})};
+            sample("64x16x256", {64, 16, 256}), sample("64x196x32", {64, 196, 32})};
   }
   static Cost cost(const Specs& x, const Specs&, const Attrs&) {
     const auto q = static_cast<double>(x[0].shape.numel());

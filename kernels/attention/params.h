@@ -11,8 +11,4 @@ struct AttentionParams {
   double scale = 1;
 };
 
-/// Which rows a pass of the backward kernels computes. Both recompute the probabilities P of a tile
-/// from the log-sum-exp, which belongs to the queries: to the rows of the tile, or to its columns.
-enum class TileRows : uint8_t { queries, keys };
-
 }  // namespace ito

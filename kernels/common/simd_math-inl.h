@@ -25,6 +25,12 @@ HWY_INLINE V exp(D d, V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, hn::IfThenElse(hn::Gt(x, top), inf, y));
 }
 
+/// The same for x that is below the end of the range or NaN, which Highway's Exp would turn into 0.
+template <class D, class V>
+HWY_INLINE V exp_below(D d, V x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, x));
+}
+
 /// y, a logarithm of u, with its values off the positive numbers: minus infinity at 0, NaN below
 /// and at NaN, infinity at infinity.
 template <class D, class V>

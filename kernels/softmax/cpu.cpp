@@ -15,12 +15,6 @@ HWY_BEFORE_NAMESPACE();
 namespace ito {
 namespace HWY_NAMESPACE {
 
-/// exp(v) for v <= 0 or NaN, which Highway's Exp would turn into 0.
-template <class D, class V>
-HWY_INLINE V exp_below(D d, V v) {
-  return hn::IfThenElse(hn::IsNaN(v), v, hn::Exp(d, v));
-}
-
 /// Highest value of the row. A NaN may be lost here; the sum of exponentials finds it again.
 template <class T>
 HWY_INLINE Acc<T> row_maximum(const T* x, size_t n) {
