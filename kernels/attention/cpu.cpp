@@ -36,14 +36,19 @@ int64_t padded(int64_t n) {
   return (n + lanes - 1) / lanes * lanes;
 }
 
-/// to[0, n) = x[0, n), widened.
+/// x[0, n) in the accumulation type: itself, or a copy in `to`.
 template <class T, class A = Acc<T>>
-void widen(const T* x, int64_t n, A* to) {
-  const Tag<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(load(d, x + i), d, to + i);
-  for (; i < n; ++i) to[i] = static_cast<A>(x[i]);
+const A* widened(const T* x, int64_t n, A* to) {
+  if constexpr (std::is_same_v<T, A>) {
+    return x;
+  } else {
+    const hn::ScalableTag<A> d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    int64_t i = 0;
+    for (; i + lanes <= n; i += lanes) hn::StoreU(load(d, x + i), d, to + i);
+    for (; i < n; ++i) to[i] = static_cast<A>(x[i]);
+    return to;
+  }
 }
 
 /// to[i] = factor x[i], rounded to T.
@@ -70,20 +75,22 @@ A dot(const T* x, const T* y, int64_t n) {
   return hn::GetLane(hn::SumOfLanes(d, sums));
 }
 
-/// to[c * width + r] = x[r * cols + c], in squares that stay in the first-level cache; zeros from
-/// column `rows` on.
-template <class T, class A = Acc<T>>
-void transpose(const T* x, int64_t rows, int64_t cols, int64_t width, A* to) {
-  constexpr int64_t kSquare = 16;
-  for (int64_t c = 0; c < cols; ++c) std::fill(to + c * width + rows, to + (c + 1) * width, A(0));
-  for (int64_t r0 = 0; r0 < rows; r0 += kSquare) {
-    const int64_t r1 = std::min(rows, r0 + kSquare);
-    for (int64_t c0 = 0; c0 < cols; c0 += kSquare) {
-      const int64_t c1 = std::min(cols, c0 + kSquare);
-      for (int64_t c = c0; c < c1; ++c) {
-        for (int64_t r = r0; r < r1; ++r) to[c * width + r] = static_cast<A>(x[r * cols + c]);
-      }
+/// to[c * width + r] = x[r * cols + c]; zeros from column `rows` on.
+template <class A>
+void transpose(const A* x, int64_t rows, int64_t cols, int64_t width, A* to) {
+  const hn::ScalableTag<A> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto down =
+      hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<hn::TFromD<decltype(di)>>(cols)));
+  int64_t r = 0;
+  for (; r + lanes <= rows; r += lanes) {
+    for (int64_t c = 0; c < cols; ++c) {
+      hn::StoreU(hn::GatherIndex(d, x + r * cols + c, down), d, to + c * width + r);
     }
+  }
+  for (; r < width; ++r) {
+    for (int64_t c = 0; c < cols; ++c) to[c * width + r] = r < rows ? x[r * cols + c] : A(0);
   }
 }
 
@@ -94,30 +101,6 @@ void product(int64_t m, int64_t n, int64_t k, MatrixView<A> a, MatrixView<A> b, 
   gemm_serial(
       Gemm<A>{.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_stride = n, .start = start},
       workspace);
-}
-
-/// x [B, rows, D] in the accumulation type: itself, or a copy.
-template <class T, class A = Acc<T>>
-const A* in_rows(Launch& launch, const T* x, int64_t batch, int64_t rows, int64_t depth) {
-  if constexpr (std::is_same_v<T, A>) {
-    return x;
-  } else {
-    const int64_t size = rows * depth;
-    A* wide = launch.scratch<A>(batch * size);
-    parallel_for(batch, [&](int64_t b) { widen(x + b * size, size, wide + b * size); });
-    return wide;
-  }
-}
-
-/// The same as [B, D, padded rows].
-template <class T, class A = Acc<T>>
-const A* by_depth(Launch& launch, const T* x, int64_t batch, int64_t rows, int64_t depth) {
-  const int64_t width = padded<A>(rows);
-  A* to = launch.scratch<A>(batch * depth * width);
-  parallel_for(batch, [&](int64_t b) {
-    transpose(x + b * rows * depth, rows, depth, width, to + b * depth * width);
-  });
-  return to;
 }
 
 /// Rows [first, first + count) of the queries or of the keys.
@@ -161,31 +144,51 @@ RowSum<A> exponentials(A* row, int64_t n, A scale) {
   return {sum, hn::GetLane(top) + std::log(sum)};
 }
 
-template <class T>
-void forward(Launch& launch, const AttentionParams& p, const AttentionForward<T>& t) {
-  using A = Acc<T>;
-  const int64_t d = p.depth, keys = p.keys, width = padded<A>(keys), tiles = tiles_of(p.queries);
-  const A* q = in_rows(launch, t.q, p.batch, p.queries, d);
-  const A* k = by_depth(launch, t.k, p.batch, keys, d);
-  const A* v = in_rows(launch, t.v, p.batch, keys, d);
-  const auto tile = [&](int64_t entry, Range queries, A* scratch) {
-    A *workspace = scratch, *s = workspace + gemm_workspace_size();
-    A* sums = s + kTileRows * width;
-    const int64_t rows = queries.count, row = entry * p.queries + queries.first;
-    product(rows, width, d, {q + row * d, d}, {k + entry * d * width, width}, s, workspace);
+/// y and lse of some queries of one batch entry.
+template <class T, class A = Acc<T>>
+void forward_block(const AttentionParams& p, const AttentionForward<T>& t, int64_t entry,
+                   Range queries, A* scratch) {
+  const int64_t d = p.depth, keys = p.keys, width = padded<A>(keys), own = entry * keys * d;
+  A *workspace = scratch, *k_by_depth = workspace + gemm_workspace_size();
+  A *s = k_by_depth + d * width, *sums = s + kTileRows * width;
+  A *wide = sums + kTileRows * d, *wide_q = wide + keys * d;
+  transpose(widened(t.k + own, keys * d, wide), keys, d, width, k_by_depth);
+  const A* v = widened(t.v + own, keys * d, wide);
+  for (int64_t i = 0; i < tiles_of(queries.count); ++i) {
+    const Range tile = tile_of(queries.count, i);
+    const int64_t rows = tile.count, row = entry * p.queries + queries.first + tile.first;
+    const A* q = widened(t.q + row * d, rows * d, wide_q);
+    product(rows, width, d, {q, d}, {k_by_depth, width}, s, workspace);
     RowSum<A> total[kTileRows];
     for (int64_t r = 0; r < rows; ++r) {
       total[r] = exponentials(s + r * width, keys, static_cast<A>(p.scale));
       t.lse[row + r] = total[r].lse;
     }
-    product(rows, d, keys, {s, width}, {v + entry * keys * d, d}, sums, workspace);
+    product(rows, d, keys, {s, width}, {v, d}, sums, workspace);
     for (int64_t r = 0; r < rows; ++r) {
       narrow(sums + r * d, d, 1 / total[r].sum, t.y + (row + r) * d);
     }
-  };
-  ScratchSlots<A> slots(launch, p.batch * tiles, kTileRows * (width + d) + gemm_workspace_size());
-  parallel_for(p.batch * tiles, [&](int64_t task) {
-    slots.with([&](A* scratch) { tile(task / tiles, tile_of(p.queries, task % tiles), scratch); });
+  }
+}
+
+/// Calls body(task, scratch) for all tasks.
+template <class A, class Body>
+void for_tasks(Launch& launch, int64_t tasks, int64_t scratch_size, const Body& body) {
+  ScratchSlots<A> slots(launch, tasks, scratch_size);
+  parallel_for(tasks, [&](int64_t task) { slots.with([&](A* scratch) { body(task, scratch); }); });
+}
+
+/// A task for each batch entry transposes its keys once; tasks for tiles keep all threads busy.
+template <class T>
+void forward(Launch& launch, const AttentionParams& p, const AttentionForward<T>& t) {
+  using A = Acc<T>;
+  const int64_t tiles = p.batch >= 4 * num_threads() ? 1 : tiles_of(p.queries);
+  const int64_t width = padded<A>(p.keys);
+  const int64_t size =
+      gemm_workspace_size() + (p.depth + kTileRows) * width + (2 * kTileRows + p.keys) * p.depth;
+  for_tasks<A>(launch, p.batch * tiles, size, [&](int64_t task, A* scratch) {
+    const Range queries = tiles == 1 ? Range{0, p.queries} : tile_of(p.queries, task % tiles);
+    forward_block(p, t, task / tiles, queries, scratch);
   });
 }
 
@@ -206,97 +209,77 @@ struct Gradients {
   T *gq, *gk, *gv;
 };
 
-template <class T>
-class Backward {
- public:
-  using A = Acc<T>;
-
-  Backward(Launch& launch, const AttentionParams& p, const AttentionBackward<T>& t)
-      : p_(p),
-        t_(t),
-        q_(in_rows(launch, t.q, p.batch, p.queries, p.depth)),
-        gy_(in_rows(launch, t.gy, p.batch, p.queries, p.depth)),
-        k_(in_rows(launch, t.k, p.batch, p.keys, p.depth)),
-        k_by_depth_(by_depth(launch, t.k, p.batch, p.keys, p.depth)),
-        v_by_depth_(by_depth(launch, t.v, p.batch, p.keys, p.depth)) {}
-
-  /// Calls body(task, scratch), with scratch for blocks of at most `keys` keys.
-  template <class Body>
-  void for_tasks(Launch& launch, int64_t tasks, int64_t keys, const Body& body) const {
-    const int64_t tiles = 2 * kTileRows * padded<A>(keys) + kTileRows * p_.depth;
-    const int64_t size = gemm_workspace_size() + tiles + 2 * keys * p_.depth;
-    ScratchSlots<A> slots(launch, tasks, size);
-    parallel_for(tasks,
-                 [&](int64_t task) { slots.with([&](A* scratch) { body(task, scratch); }); });
-  }
-
-  /// The share of these queries and keys in the gradients; those that are null are left out. gq
-  /// needs all keys, gk and gv all queries.
-  void block(int64_t entry, Range queries, Range keys, const Gradients<T>& to, A* scratch) const {
-    const int64_t d = p_.depth, all = padded<A>(p_.keys), own = entry * p_.keys + keys.first;
-    const int64_t width = padded<A>(keys.count), at = entry * d * all + keys.first;
-    A *workspace = scratch, *weights = workspace + gemm_workspace_size();
-    A *ds = weights + kTileRows * width, *gq = ds + kTileRows * width;
-    A *gk = gq + kTileRows * d, *gv = gk + keys.count * d;
-    const auto scale = static_cast<A>(p_.scale);
-    std::fill_n(gk, 2 * keys.count * d, A(0));
-    for (int64_t i = 0; i < tiles_of(queries.count); ++i) {
-      const Range tile = tile_of(queries.count, i);
-      const int64_t rows = tile.count, row = entry * p_.queries + queries.first + tile.first;
-      const MatrixView<A> q{q_ + row * d, d}, gy{gy_ + row * d, d};
-      product(rows, width, d, q, {k_by_depth_ + at, all}, weights, workspace);
-      product(rows, width, d, gy, {v_by_depth_ + at, all}, ds, workspace);
-      for (int64_t r = 0; r < rows; ++r) {
-        weigh_row(weights + r * width, ds + r * width, width, scale, t_.lse[row + r],
-                  dot(t_.gy + (row + r) * d, t_.y + (row + r) * d, d));
-      }
-      if (to.gq != nullptr) {
-        product(rows, d, keys.count, {ds, width}, {k_ + own * d, d}, gq, workspace);
-        narrow(gq, rows * d, scale, to.gq + row * d);
-      }
-      const auto add = [&](const A* weight, const MatrixView<A>& x, A* sums) {
-        product(keys.count, d, rows, {weight, 1, width}, x, sums, workspace, GemmStart::result);
-      };
-      if (to.gk != nullptr) add(ds, q, gk);
-      if (to.gv != nullptr) add(weights, gy, gv);
+/// The share of some queries and keys of one batch entry in the gradients; those that are null are
+/// left out. gq needs all keys, gk and gv all queries.
+template <class T, class A = Acc<T>>
+void backward_block(const AttentionParams& p, const AttentionBackward<T>& t, int64_t entry,
+                    Range queries, Range keys, const Gradients<T>& to, A* scratch) {
+  const int64_t d = p.depth, n = keys.count, width = padded<A>(n);
+  const int64_t own = (entry * p.keys + keys.first) * d;
+  const auto scale = static_cast<A>(p.scale);
+  A *workspace = scratch, *weights = workspace + gemm_workspace_size();
+  A *ds = weights + kTileRows * width, *gq = ds + kTileRows * width;
+  A *wide_q = gq + kTileRows * d, *wide_gy = wide_q + kTileRows * d;
+  A *k_by_depth = wide_gy + kTileRows * d, *v_by_depth = k_by_depth + d * width;
+  A *wide = v_by_depth + d * width, *gk = wide + n * d, *gv = gk + n * d;
+  transpose(widened(t.v + own, n * d, wide), n, d, width, v_by_depth);
+  const A* k = widened(t.k + own, n * d, wide);
+  transpose(k, n, d, width, k_by_depth);
+  std::fill_n(gk, 2 * n * d, A(0));
+  for (int64_t i = 0; i < tiles_of(queries.count); ++i) {
+    const Range tile = tile_of(queries.count, i);
+    const int64_t rows = tile.count, row = entry * p.queries + queries.first + tile.first;
+    const A* q = widened(t.q + row * d, rows * d, wide_q);
+    const A* gy = widened(t.gy + row * d, rows * d, wide_gy);
+    product(rows, width, d, {q, d}, {k_by_depth, width}, weights, workspace);
+    product(rows, width, d, {gy, d}, {v_by_depth, width}, ds, workspace);
+    for (int64_t r = 0; r < rows; ++r) {
+      const A delta = dot(t.gy + (row + r) * d, t.y + (row + r) * d, d);
+      weigh_row(weights + r * width, ds + r * width, width, scale, t.lse[row + r], delta);
     }
-    if (to.gk != nullptr) narrow(gk, keys.count * d, scale, to.gk + own * d);
-    if (to.gv != nullptr) narrow(gv, keys.count * d, A(1), to.gv + own * d);
+    if (to.gq != nullptr) {
+      product(rows, d, n, {ds, width}, {k, d}, gq, workspace);
+      narrow(gq, rows * d, scale, to.gq + row * d);
+    }
+    const auto add = [&](const A* weight, const A* x, A* sums) {
+      product(n, d, rows, {weight, 1, width}, {x, d}, sums, workspace, GemmStart::result);
+    };
+    if (to.gk != nullptr) add(ds, q, gk);
+    if (to.gv != nullptr) add(weights, gy, gv);
   }
-
- private:
-  AttentionParams p_;
-  AttentionBackward<T> t_;
-  const A *q_, *gy_, *k_;              // [B, rows, D]
-  const A *k_by_depth_, *v_by_depth_;  // [B, D, padded keys]
-};
+  if (to.gk != nullptr) narrow(gk, n * d, scale, to.gk + own);
+  if (to.gv != nullptr) narrow(gv, n * d, A(1), to.gv + own);
+}
 
 /// A task for each batch entry needs five products; where that leaves threads without work, tasks
 /// for tiles of queries and for tiles of keys, which make P and dP twice, need seven.
 template <class T>
 void backward(Launch& launch, const AttentionParams& p, const AttentionBackward<T>& t) {
   using A = Acc<T>;
-  const Backward<T> pass(launch, p, t);
   const Range queries{0, p.queries}, keys{0, p.keys};
+  const auto size = [&](int64_t n) {
+    return gemm_workspace_size() + 2 * (kTileRows + p.depth) * padded<A>(n) +
+           3 * (kTileRows + n) * p.depth;
+  };
   const int64_t threads = num_threads(), rounds = (p.batch + threads - 1) / threads;
   if (5 * rounds * threads <= 7 * p.batch) {
-    pass.for_tasks(launch, p.batch, p.keys, [&](int64_t entry, A* scratch) {
-      pass.block(entry, queries, keys, {t.gq, t.gk, t.gv}, scratch);
+    for_tasks<A>(launch, p.batch, size(p.keys), [&](int64_t entry, A* scratch) {
+      backward_block(p, t, entry, queries, keys, {t.gq, t.gk, t.gv}, scratch);
     });
     return;
   }
   if (t.gq != nullptr) {
     const int64_t tiles = tiles_of(p.queries);
-    pass.for_tasks(launch, p.batch * tiles, p.keys, [&](int64_t task, A* scratch) {
-      pass.block(task / tiles, tile_of(p.queries, task % tiles), keys, {t.gq, nullptr, nullptr},
-                 scratch);
+    for_tasks<A>(launch, p.batch * tiles, size(p.keys), [&](int64_t task, A* scratch) {
+      backward_block(p, t, task / tiles, tile_of(p.queries, task % tiles), keys,
+                     {t.gq, nullptr, nullptr}, scratch);
     });
   }
   if (t.gk != nullptr || t.gv != nullptr) {
     const int64_t tiles = tiles_of(p.keys);
-    pass.for_tasks(launch, p.batch * tiles, kTileRows, [&](int64_t task, A* scratch) {
-      pass.block(task / tiles, queries, tile_of(p.keys, task % tiles), {nullptr, t.gk, t.gv},
-                 scratch);
+    for_tasks<A>(launch, p.batch * tiles, size(kTileRows), [&](int64_t task, A* scratch) {
+      backward_block(p, t, task / tiles, queries, tile_of(p.keys, task % tiles),
+                     {nullptr, t.gk, t.gv}, scratch);
     });
   }
 }
