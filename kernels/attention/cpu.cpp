@@ -104,17 +104,18 @@ void product(int64_t m, int64_t n, int64_t k, MatrixView<A> a, MatrixView<A> b, 
 }
 
 /// Rows [first, first + count) of the queries or of the keys.
-struct Range {
+struct RowRange {
   int64_t first, count;
 };
 
 int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
 
-Range tile_of(int64_t rows, int64_t index) {
+RowRange tile_of(int64_t rows, int64_t index) {
   const int64_t first = index * kTileRows;
   return {first, std::min(kTileRows, rows - first)};
 }
 
+/// Sum of a row's exponentials, and the logarithm of what it would be without subtracting `top`.
 template <class A>
 struct RowSum {
   A sum, lse;
@@ -144,10 +145,16 @@ RowSum<A> exponentials(A* row, int64_t n, A scale) {
   return {sum, hn::GetLane(top) + std::log(sum)};
 }
 
+template <class A>
+int64_t forward_scratch(const AttentionParams& p) {
+  return gemm_workspace_size() + (p.depth + kTileRows) * padded<A>(p.keys) +
+         (2 * kTileRows + p.keys) * p.depth;
+}
+
 /// y and lse of some queries of one batch entry.
 template <class T, class A = Acc<T>>
 void forward_block(const AttentionParams& p, const AttentionForward<T>& t, int64_t entry,
-                   Range queries, A* scratch) {
+                   RowRange queries, A* scratch) {
   const int64_t d = p.depth, keys = p.keys, width = padded<A>(keys), own = entry * keys * d;
   A *workspace = scratch, *k_by_depth = workspace + gemm_workspace_size();
   A *s = k_by_depth + d * width, *sums = s + kTileRows * width;
@@ -155,7 +162,7 @@ void forward_block(const AttentionParams& p, const AttentionForward<T>& t, int64
   transpose(widened(t.k + own, keys * d, wide), keys, d, width, k_by_depth);
   const A* v = widened(t.v + own, keys * d, wide);
   for (int64_t i = 0; i < tiles_of(queries.count); ++i) {
-    const Range tile = tile_of(queries.count, i);
+    const RowRange tile = tile_of(queries.count, i);
     const int64_t rows = tile.count, row = entry * p.queries + queries.first + tile.first;
     const A* q = widened(t.q + row * d, rows * d, wide_q);
     product(rows, width, d, {q, d}, {k_by_depth, width}, s, workspace);
@@ -183,11 +190,8 @@ template <class T>
 void forward(Launch& launch, const AttentionParams& p, const AttentionForward<T>& t) {
   using A = Acc<T>;
   const int64_t tiles = p.batch >= 4 * num_threads() ? 1 : tiles_of(p.queries);
-  const int64_t width = padded<A>(p.keys);
-  const int64_t size =
-      gemm_workspace_size() + (p.depth + kTileRows) * width + (2 * kTileRows + p.keys) * p.depth;
-  for_tasks<A>(launch, p.batch * tiles, size, [&](int64_t task, A* scratch) {
-    const Range queries = tiles == 1 ? Range{0, p.queries} : tile_of(p.queries, task % tiles);
+  for_tasks<A>(launch, p.batch * tiles, forward_scratch<A>(p), [&](int64_t task, A* scratch) {
+    const RowRange queries = tiles == 1 ? RowRange{0, p.queries} : tile_of(p.queries, task % tiles);
     forward_block(p, t, task / tiles, queries, scratch);
   });
 }
@@ -204,16 +208,23 @@ void weigh_row(A* s, A* dp, int64_t width, A scale, A lse, A delta) {
   }
 }
 
+/// Any may be null.
 template <class T>
 struct Gradients {
   T *gq, *gk, *gv;
 };
 
-/// The share of some queries and keys of one batch entry in the gradients; those that are null are
-/// left out. gq needs all keys, gk and gv all queries.
+template <class A>
+int64_t backward_scratch(int64_t keys, int64_t depth) {
+  return gemm_workspace_size() + 2 * (kTileRows + depth) * padded<A>(keys) +
+         3 * (kTileRows + keys) * depth;
+}
+
+/// The share of some queries and keys of one batch entry in the gradients that are wanted. gq needs
+/// all keys, gk and gv all queries.
 template <class T, class A = Acc<T>>
 void backward_block(const AttentionParams& p, const AttentionBackward<T>& t, int64_t entry,
-                    Range queries, Range keys, const Gradients<T>& to, A* scratch) {
+                    RowRange queries, RowRange keys, const Gradients<T>& to, A* scratch) {
   const int64_t d = p.depth, n = keys.count, width = padded<A>(n);
   const int64_t own = (entry * p.keys + keys.first) * d;
   const auto scale = static_cast<A>(p.scale);
@@ -227,7 +238,7 @@ void backward_block(const AttentionParams& p, const AttentionBackward<T>& t, int
   transpose(k, n, d, width, k_by_depth);
   std::fill_n(gk, 2 * n * d, A(0));
   for (int64_t i = 0; i < tiles_of(queries.count); ++i) {
-    const Range tile = tile_of(queries.count, i);
+    const RowRange tile = tile_of(queries.count, i);
     const int64_t rows = tile.count, row = entry * p.queries + queries.first + tile.first;
     const A* q = widened(t.q + row * d, rows * d, wide_q);
     const A* gy = widened(t.gy + row * d, rows * d, wide_gy);
@@ -256,11 +267,8 @@ void backward_block(const AttentionParams& p, const AttentionBackward<T>& t, int
 template <class T>
 void backward(Launch& launch, const AttentionParams& p, const AttentionBackward<T>& t) {
   using A = Acc<T>;
-  const Range queries{0, p.queries}, keys{0, p.keys};
-  const auto size = [&](int64_t n) {
-    return gemm_workspace_size() + 2 * (kTileRows + p.depth) * padded<A>(n) +
-           3 * (kTileRows + n) * p.depth;
-  };
+  const RowRange queries{0, p.queries}, keys{0, p.keys};
+  const auto size = [&](int64_t n) { return backward_scratch<A>(n, p.depth); };
   const int64_t threads = num_threads(), rounds = (p.batch + threads - 1) / threads;
   if (5 * rounds * threads <= 7 * p.batch) {
     for_tasks<A>(launch, p.batch, size(p.keys), [&](int64_t entry, A* scratch) {
