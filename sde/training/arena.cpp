@@ -1,5 +1,7 @@
 #include "sde/training/arena.h"
 
+#include "kernels/accumulate/op.h"
+
 namespace ito::sde {
 namespace {
 
@@ -43,11 +45,24 @@ void Arena::bind(nn::Network& network, const Tensor& array) const {
   }
 }
 
-void Arena::track(nn::Network& network, const Tensor& gradients) const {
-  const auto parameters = trained_parameters(network);
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    parameters[i].value->set_requires_grad();
-    parameters[i].value->set_grad(view(gradients, i));
+Tensors Arena::track(nn::Network& network) {
+  Tensors leaves;
+  for (const nn::Parameter& p : trained_parameters(network)) {
+    leaves.push_back(p.value->set_requires_grad());
+  }
+  return leaves;
+}
+
+void Arena::collect(const Tensors& gradients, const Tensor& array, Sum sum) const {
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const Tensor place = view(array, i);
+    if (sum == Sum::goes_on) {
+      if (gradients[i]) ops::accumulate(place, gradients[i]);
+    } else if (gradients[i]) {
+      ops::assign(place, gradients[i]);
+    } else {
+      place.fill(0);
+    }
   }
 }
 

@@ -11,8 +11,8 @@
 namespace ito::sde {
 
 /// Layout of a network's trained parameters in a flat array; each starts at a multiple of 16
-/// elements, and the gaps stay zero. of the dtype of the parameters:
-/// f32, f64, or bf16 for the copy that mixed precision runs on.
+/// elements, and the gaps stay zero. Arrays are of the dtype of the parameters: f32, f64, or bf16
+/// for the copy that mixed precision runs on.
 class Arena {
  public:
   /// Throws DTypeError if the parameters are of several dtypes or of another one.
@@ -28,8 +28,13 @@ class Arena {
 
   /// Copies the network's trained parameters into `array` and rebinds them there.
   void bind(nn::Network& network, const Tensor& array) const;
-  /// Makes the bound parameters leaves of the tape whose gradients live in `gradients`.
-  void track(nn::Network& network, const Tensor& gradients) const;
+  /// Makes a network's trained parameters leaves of the tape, and returns them in order.
+  static Tensors track(nn::Network& network);
+  enum class Sum { begins, goes_on };
+  /// Puts the gradients of a pass, of any floating dtype, into their places in `array`. The first
+  /// ones of a sum overwrite what is there, later ones are added. A parameter without a gradient
+  /// has an undefined tensor, which counts as zero.
+  void collect(const Tensors& gradients, const Tensor& array, Sum sum) const;
 
  private:
   struct Entry {

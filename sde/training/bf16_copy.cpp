@@ -1,8 +1,6 @@
 #include "sde/training/bf16_copy.h"
 
-#include "engine/autograd/autograd.h"
 #include "kernels/accumulate/op.h"
-#include "kernels/cast/op.h"
 
 namespace ito::sde {
 namespace {
@@ -15,24 +13,12 @@ std::unique_ptr<nn::Network> in_bf16(const nn::Network& network) {
 
 }  // namespace
 
-Bf16Copy::Bf16Copy(const nn::Network& network)
-    : network_(in_bf16(network)),
-      arena_(*network_),
-      weights_(arena_.allocate()),
-      gradients_(arena_.allocate()) {
-  arena_.bind(*network_, weights_);
-  arena_.track(*network_, gradients_);
+Bf16Copy::Bf16Copy(const nn::Network& network) : network_(in_bf16(network)) {
+  const Arena arena(*network_);
+  weights_ = arena.allocate();
+  arena.bind(*network_, weights_);
 }
 
-void Bf16Copy::load(const Tensor& weights) {
-  const NoGradScope off;
-  weights_.copy_from(ops::cast(weights, DType::bf16));
-}
-
-void Bf16Copy::drain(const Tensor& gradients) {
-  const NoGradScope off;
-  ops::accumulate(gradients, ops::cast(gradients_, DType::f32));
-  gradients_.fill(0);
-}
+void Bf16Copy::load(const Tensor& weights) { ops::assign(weights_, weights); }
 
 }  // namespace ito::sde

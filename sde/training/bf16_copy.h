@@ -8,22 +8,18 @@
 namespace ito::sde {
 
 /// A bf16 copy of an f32 network in training (Micikevicius et al. 2018, without loss scaling: bf16
-/// has the exponents of f32). Passes run on the copy; its gradients are added to those of the f32
-/// weights.
+/// has the exponents of f32). Passes run on the copy; their gradients are summed in f32.
 class Bf16Copy {
  public:
   explicit Bf16Copy(const nn::Network& network);
 
-  const nn::Network& network() const { return *network_; }
+  nn::Network& network() const { return *network_; }
   /// Rounds `weights`, laid out as the f32 network's arena.
   void load(const Tensor& weights);
-  /// Adds the gradients of the passes since the last call to `gradients`, in that layout.
-  void drain(const Tensor& gradients);
 
  private:
   std::unique_ptr<nn::Network> network_;
-  Arena arena_;
-  Tensor weights_, gradients_;
+  Tensor weights_;
 };
 
 }  // namespace ito::sde

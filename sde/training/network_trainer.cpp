@@ -65,8 +65,8 @@ NetworkTrainer::NetworkTrainer(std::unique_ptr<nn::Network> network, const Optim
   v_ = arena_.allocate();
   arena_.bind(*ema_network_, ema_);
   arena_.bind(*network_, weights_);
-  arena_.track(*network_, gradients_);
   if (train_.precision == "bf16") copy_.emplace(*network_);
+  leaves_ = Arena::track(copy_ ? copy_->network() : *network_);
 }
 
 Tensor NetworkTrainer::rows(const Tensor& images, int64_t first, int64_t count) {
@@ -118,8 +118,8 @@ double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const 
                                      .activations = train_.activations()};
     const Tensor loss =
         ops::sum(losses(first, count, options)) * (1.0 / static_cast<double>(batch));
-    backward(loss);
-    if (copy_) copy_->drain(gradients_);
+    const Tensors gradients = grad(loss, leaves_, {.allow_unused = true});
+    arena_.collect(gradients, gradients_, first == 0 ? Arena::Sum::begins : Arena::Sum::goes_on);
     parts.push_back(loss.detach());
   });
   double total = 0;
@@ -163,7 +163,6 @@ void NetworkTrainer::pass_over(const std::string& nonfinite) {
 }
 
 StepReport NetworkTrainer::update(int64_t batch, Device device, const LossesFn& losses) {
-  gradients_.fill(0);
   StepReport report;
   report.loss = accumulate_gradients(batch, device, losses);
   report.lr = optim_.learning_rate(progress_.updates());

@@ -94,7 +94,7 @@ class NetworkTrainer {
   /// Losses [count] of the images [first, first + count) of a batch; options.samples are their
   /// positions.
   using LossesFn = std::function<Tensor(int64_t first, int64_t count, const nn::ForwardOptions&)>;
-  /// One update from the mean loss: zero gradients, loss, backward, clip, Adam, average (spec 5.1).
+  /// One update from the mean loss: loss, gradients, clip, Adam, average (spec 5.1).
   /// If the loss or a gradient is not finite, weights, moments and averages stay as they are: with
   /// train.on_nonfinite = "skip" the step counts as done (the learning rate, Adam's bias correction
   /// and the average go by updates, not by steps), else and after more than kMostSkipped of these
@@ -118,7 +118,7 @@ class NetworkTrainer {
 
  private:
   void over_micro_batches(int64_t batch, const std::function<void(int64_t, int64_t)>& run) const;
-  /// Adds to the gradients and returns the mean loss.
+  /// Sums the gradients of the micro-batches and returns the mean loss.
   double accumulate_gradients(int64_t batch, Device device, const LossesFn& losses);
   /// The first parameter that is not finite, else the loss itself.
   std::string cause_of_bad_loss() const;
@@ -134,6 +134,7 @@ class NetworkTrainer {
   TrainConfig train_;
   Arena arena_;
   Tensor weights_, gradients_, m_, v_, ema_;
+  Tensors leaves_;                // parameters that passes of the training run on
   std::optional<Bf16Copy> copy_;  // of weights_, for train.precision = "bf16"
   TrainingProgress progress_;
 };

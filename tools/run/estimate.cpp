@@ -51,7 +51,7 @@ int64_t Estimate::training_bytes(int64_t images) const {
   constexpr int64_t kArrays = 5;
   const int64_t bytes = kArrays * 4 * parameters_;
   if (!copy_) return bytes + footprint(*network_, images).training_bytes;
-  return bytes + 2 * 2 * parameters_ + footprint(*copy_, images).training_bytes;
+  return bytes + 2 * parameters_ + footprint(*copy_, images).training_bytes;
 }
 
 int64_t Estimate::sampling_bytes(int64_t images) const {

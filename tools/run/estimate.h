@@ -18,7 +18,7 @@ class Estimate {
   int64_t parameters() const { return parameters_; }
   double flops() const { return one_.flops; }  ///< forward pass of one image
   /// Weights, gradients, both moments and the average of the weights; a pass over `images`, in
-  /// bf16 if train.precision says so, which takes a copy of weights and gradients in bf16.
+  /// bf16 if train.precision says so, which takes a copy of the weights in bf16.
   int64_t training_bytes(int64_t images) const;
   /// Weights, those of convolutions once more in the order that kernels read, state, and a pass
   /// without tape. Winograd's algorithm (--math fast) keeps four times as much of the latter.
