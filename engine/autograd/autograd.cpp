@@ -4,6 +4,7 @@
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "engine/autograd/node.h"
 
@@ -22,6 +23,7 @@ class Pass {
   void request(const Tensor& t) {
     const size_t index = results_.size();
     results_.emplace_back();
+    taken_.push_back(false);
     if (t.node()) {
       captures_[t.node().get()].push_back({t.slot(), index});
     } else {
@@ -40,7 +42,13 @@ class Pass {
   void run() {
     collect();
     for (auto& [edge, gradient] : seeds_) deliver(edge, gradient, nullptr);
-    for (const auto& node : order_) step(node);
+    for (const auto& node : order_) {
+      step(node);
+      if (options_.take) hand_over(node->edges());
+    }
+    for (size_t i = 0; options_.take && i < results_.size(); ++i) {
+      if (!taken_[i]) hand_over(i);
+    }
     if (into_leaves_) {
       for (auto& [leaf, gradient] : leaf_sums_) store(Tensor(leaf), gradient, gradient_algebra_);
     }
@@ -77,6 +85,25 @@ class Pass {
     for (auto& node : all) {
       if (useful_.contains(node.get()) || captures_.contains(node.get())) order_.push_back(node);
     }
+    for (const auto& node : order_) {
+      for (const Edge& edge : node->edges()) {
+        if (edge.leaf) ++leaf_uses_[edge.leaf.get()];
+      }
+    }
+  }
+
+  /// The gradients of the leaves that no later node uses.
+  void hand_over(const std::vector<Edge>& edges) {
+    for (const Edge& edge : edges) {
+      if (!edge.leaf || --leaf_uses_[edge.leaf.get()] > 0) continue;
+      const auto found = leaf_captures_.find(edge.leaf.get());
+      if (found == leaf_captures_.end()) continue;
+      for (const size_t index : found->second) hand_over(index);
+    }
+  }
+  void hand_over(size_t index) {
+    options_.take(index, std::exchange(results_[index], {}));
+    taken_[index] = true;
   }
 
   bool leads(const Edge& edge) const {
@@ -146,9 +173,11 @@ class Pass {
   std::unordered_set<Node*> useful_;
   std::unordered_map<Node*, std::vector<Capture>> captures_;
   std::unordered_map<Tensor::Impl*, std::vector<size_t>> leaf_captures_;
+  std::unordered_map<Tensor::Impl*, int> leaf_uses_;  // edges of nodes that are still to come
   std::unordered_map<Node*, Tensors> pending_;
   std::map<std::shared_ptr<Tensor::Impl>, Tensor> leaf_sums_;
   Tensors results_;
+  std::vector<bool> taken_;  // of results_: by options_.take
   const Algebra* gradient_algebra_ = nullptr;
 };
 
@@ -195,6 +224,7 @@ Tensors grad(const Tensors& ys, const Tensors& wrt, const GradOptions& options) 
     const NoGradScope off;
     pass.run();
   }
+  if (options.take) return {};
   for (size_t i = 0; i < wrt.size(); ++i) {
     ITO_CHECK(options.allow_unused || pass.results()[i], AutogradError,
               "no path leads from the differentiated tensor to this input", kv("index", i),

@@ -1,6 +1,8 @@
 // Reverse-mode differentiation.
 #pragma once
 
+#include <functional>
+
 #include "engine/core/tensor.h"
 
 namespace ito {
@@ -10,9 +12,13 @@ struct GradOptions {
   bool create_graph = false;  ///< record the gradient computation, so that it can be differentiated
   bool keep_graph = false;    ///< keep saved tensors for another pass (implied by create_graph)
   bool allow_unused = false;  ///< undefined gradients for unreached inputs instead of an error
+  /// Takes the gradients instead of a result of grad(), once for each index of wrt: where
+  /// wrt[index] is a leaf, as soon as nothing can be added to it, so that few are alive at a time.
+  /// Undefined for unreached inputs.
+  std::function<void(size_t index, const Tensor& gradient)> take = {};
 };
 
-/// d(sum of seeds * ys)/d(wrt), one per entry of wrt.
+/// d(sum of seeds * ys)/d(wrt), one per entry of wrt; none if options.take has taken them.
 /// Throws AutogradError if a y is not on the tape, if an entry of wrt is not reached (unless
 /// allowed), if the graph was released by an earlier pass, or if a saved tensor was modified in
 /// place.

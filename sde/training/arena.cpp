@@ -53,16 +53,14 @@ Tensors Arena::track(nn::Network& network) {
   return leaves;
 }
 
-void Arena::collect(const Tensors& gradients, const Tensor& array, Sum sum) const {
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    const Tensor place = view(array, i);
-    if (sum == Sum::goes_on) {
-      if (gradients[i]) ops::accumulate(place, gradients[i]);
-    } else if (gradients[i]) {
-      ops::assign(place, gradients[i]);
-    } else {
-      place.fill(0);
-    }
+void Arena::collect(size_t i, const Tensor& gradient, const Tensor& array, Sum sum) const {
+  const Tensor place = view(array, i);
+  if (sum == Sum::goes_on) {
+    if (gradient) ops::accumulate(place, gradient);
+  } else if (gradient) {
+    ops::assign(place, gradient);
+  } else {
+    place.fill(0);
   }
 }
 

@@ -31,10 +31,10 @@ class Arena {
   /// Makes a network's trained parameters leaves of the tape, and returns them in order.
   static Tensors track(nn::Network& network);
   enum class Sum { begins, goes_on };
-  /// Puts the gradients of a pass, of any floating dtype, into their places in `array`. The first
-  /// ones of a sum overwrite what is there, later ones are added. A parameter without a gradient
-  /// has an undefined tensor, which counts as zero.
-  void collect(const Tensors& gradients, const Tensor& array, Sum sum) const;
+  /// Puts the gradient of parameter i in a pass, of any floating dtype, into its place in `array`.
+  /// The first one of a sum overwrites what is there, later ones are added. Where the pass gives
+  /// none, `gradient` is undefined and counts as zero.
+  void collect(size_t i, const Tensor& gradient, const Tensor& array, Sum sum) const;
 
  private:
   struct Entry {

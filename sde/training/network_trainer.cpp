@@ -118,8 +118,10 @@ double NetworkTrainer::accumulate_gradients(int64_t batch, Device device, const 
                                      .activations = train_.activations()};
     const Tensor loss =
         ops::sum(losses(first, count, options)) * (1.0 / static_cast<double>(batch));
-    const Tensors gradients = grad(loss, leaves_, {.allow_unused = true});
-    arena_.collect(gradients, gradients_, first == 0 ? Arena::Sum::begins : Arena::Sum::goes_on);
+    const Arena::Sum sum = first == 0 ? Arena::Sum::begins : Arena::Sum::goes_on;
+    grad(loss, leaves_, {.take = [&](size_t i, const Tensor& gradient) {
+           arena_.collect(i, gradient, gradients_, sum);
+         }});
     parts.push_back(loss.detach());
   });
   double total = 0;

@@ -72,6 +72,50 @@ TEST(Grad, BroadcastOperandsGetSummedGradients) {
   EXPECT_EQ(g[1].item(), 6);
 }
 
+// Every index once: leaves that are used twice or asked for twice, unreached ones as undefined, and
+// what is no leaf.
+TEST(Grad, HandsOverEachGradientOnce) {
+  const Tensor x = leaf({2, 3}), twice = leaf({4, 5}), unused = leaf({1});
+  const Tensor hidden = x * twice;
+  const Tensor y = ops::sum(ops::square(hidden) * twice);
+  const Tensors wrt{twice, unused, x, hidden, x};
+  const Tensors plain = grad(y, wrt, {.keep_graph = true, .allow_unused = true});
+  std::vector<int> times(wrt.size());
+  const auto take = [&](size_t i, const Tensor& gradient) {
+    ++times[i];
+    ASSERT_EQ(static_cast<bool>(gradient), i != 1) << i;
+    if (i == 1) return;
+    EXPECT_EQ(gradient.to_vector<double>(), plain[i].to_vector<double>()) << i;
+  };
+  EXPECT_TRUE(grad(y, wrt, {.take = take}).empty());
+  EXPECT_EQ(times, std::vector<int>(wrt.size(), 1));
+}
+
+TEST(Grad, GradientsThatAreTakenAreFreedAtOnce) {
+  constexpr int64_t kSize = 1 << 16, kBytes = kSize * 8;
+  Tensors factors;
+  for (int i = 0; i < 8; ++i) {
+    factors.push_back(Tensor::full({kSize}, 1.5, DType::f64).set_requires_grad());
+  }
+  Tensor y = factors[0];
+  for (size_t i = 1; i < factors.size(); ++i) y = y * factors[i];
+  y = ops::sum(y);
+  Allocator& allocator = allocator_of(kCpu);
+  const auto peak_of = [&](const GradOptions& options) {
+    const int64_t before = allocator.stats().live_bytes;
+    allocator.reset_peak();
+    grad(y, factors, options);
+    return allocator.stats().peak_bytes - before;
+  };
+  std::vector<size_t> order;
+  const auto take = [&](size_t i, const Tensor&) { order.push_back(i); };
+  EXPECT_GE(peak_of({.keep_graph = true}), 8 * kBytes);
+  // Of a product: the gradient of the result and those of both factors.
+  EXPECT_LT(peak_of({.keep_graph = true, .take = take}), 4 * kBytes);
+  EXPECT_EQ(order.front(), 7u);
+  EXPECT_EQ(order.size(), 8u);
+}
+
 TEST(Backward, AccumulatesIntoLeavesInPlace) {
   const Tensor x = leaf({1, 2});
   const Tensor place = Tensor::zeros({2}, DType::f64);

@@ -94,13 +94,17 @@ TEST(Arena, CollectsInItsOwnPlaces) {
     for (const float v : array.span<float>()) sum += v;
     EXPECT_EQ(sum, 3 * (always + sometimes)) << "a gap is not zero";
   };
-  arena.collect({one, two}, array, Arena::Sum::begins);
+  const auto collect = [&](const Tensor& always, const Tensor& sometimes, Arena::Sum sum) {
+    arena.collect(kAlways, always, array, sum);
+    arena.collect(kSometimes, sometimes, array, sum);
+  };
+  collect(one, two, Arena::Sum::begins);
   expect(1, 2);
-  arena.collect({one, {}}, array, Arena::Sum::goes_on);
+  collect(one, {}, Arena::Sum::goes_on);
   expect(2, 2);
-  arena.collect({{}, one}, array, Arena::Sum::goes_on);
+  collect({}, one, Arena::Sum::goes_on);
   expect(2, 3);
-  arena.collect({two, {}}, array, Arena::Sum::begins);
+  collect(two, {}, Arena::Sum::begins);
   expect(2, 0);
 }
 
