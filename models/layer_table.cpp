@@ -114,9 +114,8 @@ Footprint footprint(const Network& network, const ImageConfig& image, int64_t ba
     const NoGradScope off;
     forward(*shapes, image, batch, activations);
   });
-  for (const Parameter& p : parameters_of(*shapes)) {
-    p.value->set_grad(Tensor::empty(p.value->shape(), p.value->dtype(), kMeta));
-  }
+  Tensors leaves;
+  for (const Parameter& p : parameters_of(*shapes)) leaves.push_back(*p.value);
   const auto loss_of = [&](Activations kept) {
     const Tensor y = forward(*shapes, image, batch, kept);
     return ops::sum(y * y);
@@ -125,7 +124,9 @@ Footprint footprint(const Network& network, const ImageConfig& image, int64_t ba
        const Node* node : tape_below(whole.node().get())) {
     result.flops += node->cost().flops;
   }
-  result.training_bytes = peak_of([&] { backward(loss_of(activations)); });
+  // As training does, which sums gradients in memory of its own.
+  const GradOptions options{.take = [](size_t, const Tensor&) {}};
+  result.training_bytes = peak_of([&] { grad(loss_of(activations), leaves, options); });
   return result;
 }
 

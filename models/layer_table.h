@@ -27,7 +27,7 @@ std::vector<LayerRow> layer_table(const Network& network, const ImageConfig& ima
 struct Footprint {
   double flops = 0;            ///< of the forward pass
   int64_t sampling_bytes = 0;  ///< highest use in a forward pass without tape
-  int64_t training_bytes = 0;  ///< in a forward and a backward pass; gradients included
+  int64_t training_bytes = 0;  ///< in a forward and a backward pass that hands its gradients over
 };
 /// Bytes as the allocator counts them, without the scratch memory of kernels.
 Footprint footprint(const Network& network, const ImageConfig& image, int64_t batch,

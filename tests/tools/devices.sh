@@ -32,6 +32,11 @@ if grep -q '^cuda .*in this build' doctor.log && ! grep -q '^cuda .*not in' doct
   grep -q '^cuDNN .*not used: .*nowhere' doctor.log || die "doctor: $(cat doctor.log)"
 fi
 
+if grep -q 'for the emulator: 0$' doctor.log; then
+  expect 5 'this build has no emulator' "${emulated[@]}"
+  exit 0
+fi
+
 # A device with too little memory, and one that breaks: at once, in the middle, late.
 expect 6 'emulated memory: ' env ITO_EMU_MEMORY=500000 "${emulated[@]}"
 expect 6 'emulated memory: ' env ITO_EMU_MEMORY=2000000 "$ito" train "${tiny[@]}" \
