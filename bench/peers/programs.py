@@ -23,6 +23,8 @@ PEER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
     "MALLOC_TOP_PAD_": "268435456",
 }
+# Of Ito's arithmetic, with the options of net_bench.
+MODES = {"exact": [], "fast": ["--math", "fast"], "bf16": ["--math", "fast", "--precision", "bf16"]}
 # Relative L2 distance of outputs, and relative difference of loss and gradient norm, that are
 # rounding and not another function.
 LIMIT = {"f32": 1e-4, "bf16": 5e-2}
@@ -122,11 +124,9 @@ def read_output(path):
 
 
 def ours(weights, inputs, modes, threads=0):
-    """One of our programs for each mode of arithmetic: exact, fast or bf16. threads = 0: all cores."""
-    options = {"exact": [], "fast": ["--math", "fast"],
-               "bf16": ["--math", "fast", "--precision", "bf16"]}
+    """One of our programs for each mode of arithmetic. threads = 0: all cores."""
     extra = ["--threads", str(threads)] if threads else []
-    return [Program(f"Ito {mode}", [NET_BENCH, "serve", weights, inputs] + options[mode] + extra,
+    return [Program(f"Ito {mode}", [NET_BENCH, "serve", weights, inputs] + MODES[mode] + extra,
                     "bf16" if mode == "bf16" else "f32") for mode in modes]
 
 
