@@ -8,40 +8,19 @@
 #include "bench/system_bench.h"
 
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <stdexcept>
 #include <string_view>
 
 #include "engine/core/math_mode.h"
 #include "engine/core/parallel.h"
+#include "tests/support/temporary_folder.h"
 
 namespace ito::bench {
 namespace {
 
 bool failed = false;
-
-/// A folder that is gone when the program ends.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ito_bench_XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no folder " + pattern);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Options {
   std::filesystem::path ito = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ito";
@@ -74,7 +53,7 @@ int run(const Options& options) {
   benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(top.copy_bytes));
   benchmark::AddCustomContext("threads", std::to_string(num_threads()));
   benchmark::AddCustomContext("math", options.math == MathMode::fast ? "fast" : "exact");
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder("ito-bench");
   register_networks();
   register_optimizer(top);
   register_loaders(folder.path());

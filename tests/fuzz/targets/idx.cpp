@@ -1,7 +1,6 @@
 #include "tools/data/idx.h"
 #include "tests/fuzz/input.h"
-
-#include <unistd.h>
+#include "tests/support/temporary_folder.h"
 
 #include <fstream>
 
@@ -9,33 +8,20 @@ using namespace ito;
 
 namespace {
 
-/// A folder for the two files that belong together; they are found by their names.
-class Folder {
- public:
-  Folder() : path_(std::filesystem::temp_directory_path() / "ito-fuzz-XXXXXX") {
-    std::string name = path_.string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  void write(const char* name, fuzz::Input bytes) const {
-    std::ofstream(path_ / name, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+void write(const std::filesystem::path& file, fuzz::Input bytes) {
+  std::ofstream(file, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
+}
 
 }  // namespace
 
 /// The first byte says how many of the next bytes are the labels file; the rest is the images file.
 ITO_FUZZ_TARGET(input) {
-  static const Folder folder;
+  // The two files belong together and are found by their names.
+  static const testing::TemporaryFolder folder("ito-fuzz");
   if (input.empty()) return;
   const size_t labels = std::min<size_t>(input[0], input.size() - 1);
-  folder.write("train-labels-idx1-ubyte", input.subspan(1, labels));
-  folder.write("train-images-idx3-ubyte", input.subspan(1 + labels));
+  write(folder.path() / "train-labels-idx1-ubyte", input.subspan(1, labels));
+  write(folder.path() / "train-images-idx3-ubyte", input.subspan(1 + labels));
   data::read_idx(folder.path(), data::Split::train, 10);
 }
