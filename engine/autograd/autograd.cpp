@@ -85,6 +85,7 @@ class Pass {
     for (auto& node : all) {
       if (useful_.contains(node.get()) || captures_.contains(node.get())) order_.push_back(node);
     }
+    if (!options_.take) return;
     for (const auto& node : order_) {
       for (const Edge& edge : node->edges()) {
         if (edge.leaf) ++leaf_uses_[edge.leaf.get()];
