@@ -33,15 +33,15 @@ std::string utc_now() {
 std::string environment_json(Device device, const Config& config, int64_t step) {
   const CpuInfo cpu = cpu_info();
   Json json{{"started", utc_now()},
-                              {"step", step},
-                              {"ito", ITO_VERSION},
-                              {"cpu", cpu.model},
-                              {"cores", std::thread::hardware_concurrency()},
-                              {"threads", num_threads()},
-                              {"vectors", cpu.targets.front()},
-                              {"onednn", onednn_version()},
-                              {"device", to_string(device)},
-                              {"math", config.train.math}};
+            {"step", step},
+            {"ito", ITO_VERSION},
+            {"cpu", cpu.model},
+            {"cores", std::thread::hardware_concurrency()},
+            {"threads", num_threads()},
+            {"vectors", cpu.targets.front()},
+            {"onednn", onednn_version()},
+            {"device", to_string(device)},
+            {"math", config.train.math}};
   struct sysinfo memory {};
   if (sysinfo(&memory) == 0) {
     json["memory_gib"] =
