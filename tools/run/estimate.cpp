@@ -35,7 +35,7 @@ Estimate::Estimate(const nn::Network& network, const Config& config)
   parameters_ = nn::count_parameters(*network_, nn::Training::trained) +
                 nn::count_parameters(*network_, nn::Training::frozen);
   for (const nn::Parameter& p : nn::parameters_of(*network_)) {
-    if (p.layout == nn::ReferenceLayout::conv) packed_ += p.value->numel();
+    if (p.value->rank() >= 2) packed_ += p.value->numel();
   }
   one_ = footprint(*network_, 1);
   if (config.train.precision != "bf16") return;

@@ -20,8 +20,9 @@ class Estimate {
   /// Weights, gradients, both moments and the average of the weights; a pass over `images`, in
   /// bf16 if train.precision says so, which takes a copy of the weights in bf16.
   int64_t training_bytes(int64_t images) const;
-  /// Weights, those of convolutions once more in the order that kernels read, state, and a pass
-  /// without tape. Winograd's algorithm (--math fast) keeps four times as much of the latter.
+  /// Weights, those of convolutions and linear layers once more in the order that kernels read,
+  /// state, and a pass without tape. Winograd's algorithm (--math fast) keeps four times as much of
+  /// those of convolutions.
   int64_t sampling_bytes(int64_t images) const;
   /// The most images that fit into `memory` bytes; 0 if one is too many.
   int64_t most_training(int64_t memory) const;
@@ -36,7 +37,7 @@ class Estimate {
   std::unique_ptr<nn::Network> copy_;     // in bf16, or null
   nn::ImageConfig image_;
   Activations activations_;
-  int64_t parameters_ = 0, packed_ = 0;  // packed_: weights of convolutions
+  int64_t parameters_ = 0, packed_ = 0;  // packed_: weights that are kept packed
   nn::Footprint one_;
 };
 
