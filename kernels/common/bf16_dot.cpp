@@ -11,15 +11,13 @@
 namespace ito {
 namespace {
 
+/// One pass.
 template <int Rows>
-ITO_BF16_DOT void multiply_rows(const DotTile& t, const Bf16Pair* a, const Bf16Pair* b, float* c) {
-  __m512 sum[Rows][2];
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-    sum[r][0] = _mm512_loadu_ps(c + r * t.c_step);
-    sum[r][1] = _mm512_loadu_ps(c + r * t.c_step + 16);
-  }
-  for (int64_t i = 0; i < t.pairs; ++i, a += t.pair_step, b += kDotColumns) {
+ITO_BF16_DOT inline __attribute__((always_inline)) void add_pairs(const DotTile& t,
+                                                                  const Bf16Pair* a,
+                                                                  const Bf16Pair* b,
+                                                                  __m512 (&sum)[Rows][2]) {
+  for (int64_t i = 0; i < t.pairs; ++i, a += t.pair_step, b += t.b_step) {
     const auto left = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b));
     const auto right = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + 16));
 #pragma GCC unroll 16
@@ -28,6 +26,22 @@ ITO_BF16_DOT void multiply_rows(const DotTile& t, const Bf16Pair* a, const Bf16P
           reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(a[r * t.row_step])));
       sum[r][0] = _mm512_dpbf16_ps(sum[r][0], pair, left);
       sum[r][1] = _mm512_dpbf16_ps(sum[r][1], pair, right);
+    }
+  }
+}
+
+template <int Rows>
+ITO_BF16_DOT void multiply_rows(const DotTile& t, const Bf16Pair* a, const Bf16Pair* b, float* c) {
+  __m512 sum[Rows][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    sum[r][0] = _mm512_loadu_ps(c + r * t.c_step);
+    sum[r][1] = _mm512_loadu_ps(c + r * t.c_step + 16);
+  }
+  for (int64_t o = 0; o < t.outer.count; ++o) {
+    for (int64_t i = 0; i < t.inner.count; ++i) {
+      add_pairs(t, a + o * t.outer.a_step + i * t.inner.a_step,
+                b + o * t.outer.b_step + i * t.inner.b_step, sum);
     }
   }
 #pragma GCC unroll 16

@@ -1,4 +1,4 @@
-// Sizes that all targets of gemm.cpp share.
+// What all targets and forms of our matrix products share.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,11 @@ constexpr int64_t kTileRows = 288, kTileCols = 128, kDepth = 128, kDepthStride =
 /// A piece of the result.
 struct Tile {
   int64_t row, rows, col, cols;
+};
+
+/// A loop around the one along the depth; the operands of its passes are so far apart.
+struct Passes {
+  int64_t count = 1, a_step = 0, b_step = 0;
 };
 
 }  // namespace ito

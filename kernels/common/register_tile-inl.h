@@ -8,6 +8,7 @@
 #endif
 
 #include "kernels/common/gemm.h"
+#include "kernels/common/gemm_tile.h"
 #include "kernels/common/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -29,8 +30,28 @@ int64_t panel_columns() {
   return kVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<A>()));
 }
 
+/// to[i] = bf16 low[i] and high[i], or low[i] and zero if high is null: what VDPBF16PS multiplies.
+inline void make_pairs(const BFloat16* low, const BFloat16* high, int64_t count, uint32_t* to) {
+  int64_t i = 0;
+  const auto whole = [&](auto d) HWY_ATTR {
+    const hn::Rebind<uint16_t, decltype(d)> half;
+    const auto widened = [&](const BFloat16* x) HWY_ATTR {
+      return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const uint16_t*>(x + i)));
+    };
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (; i + lanes <= count; i += lanes) {
+      const auto upper = high == nullptr ? hn::Zero(d) : hn::ShiftLeft<16>(widened(high));
+      hn::StoreU(hn::Or(widened(low), upper), d, to + i);
+    }
+  };
+  whole(hn::ScalableTag<uint32_t>());
+  whole(hn::FixedTag<uint32_t, 4>());
+  whole(hn::FixedTag<uint32_t, 1>());
+}
+
 /// c (+)= a b for register tiles. Element (r, k) of a is a[r * a_step + k] or, by_depth,
-/// a[k * a_step + r]; row k of b is at b + k * b_step, row r of c at c + r * c_step.
+/// a[k * a_step + r]; row k of b is at b + k * b_step, row r of c at c + r * c_step. The sums go on
+/// through all passes.
 enum class Order { by_row, by_depth };
 template <class A>
 struct Product {
@@ -42,6 +63,7 @@ struct Product {
   A* c;
   int64_t c_step;
   GemmStart start;
+  Passes outer, inner;
 };
 
 template <int Rows, int Vectors, Order kOrder, class A>
@@ -58,18 +80,25 @@ HWY_INLINE void multiply(const Product<A>& p) {
       sum[r][v] = p.start == GemmStart::zero ? hn::Zero(d) : hn::LoadU(d, c);
     }
   }
-  const A *a = p.a, *b = p.b;
-  for (int64_t k = 0; k < p.depth; ++k, b += p.b_step) {
-    Vector row[Vectors];
+  const auto add_products = [&](const A* a, const A* b) HWY_ATTR {
+    for (int64_t k = 0; k < p.depth; ++k, b += p.b_step) {
+      Vector row[Vectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) row[v] = hn::LoadU(d, b + v * lanes);
+      for (int v = 0; v < Vectors; ++v) row[v] = hn::LoadU(d, b + v * lanes);
 #pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r) {
-      const Vector value = hn::Set(d, kOrder == Order::by_row ? a[r * p.a_step] : a[r]);
+      for (int r = 0; r < Rows; ++r) {
+        const Vector value = hn::Set(d, kOrder == Order::by_row ? a[r * p.a_step] : a[r]);
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) sum[r][v] = hn::MulAdd(value, row[v], sum[r][v]);
+        for (int v = 0; v < Vectors; ++v) sum[r][v] = hn::MulAdd(value, row[v], sum[r][v]);
+      }
+      a += kOrder == Order::by_row ? 1 : p.a_step;
     }
-    a += kOrder == Order::by_row ? 1 : p.a_step;
+  };
+  for (int64_t i = 0; i < p.outer.count; ++i) {
+    for (int64_t j = 0; j < p.inner.count; ++j) {
+      add_products(p.a + i * p.outer.a_step + j * p.inner.a_step,
+                   p.b + i * p.outer.b_step + j * p.inner.b_step);
+    }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {

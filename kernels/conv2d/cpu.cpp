@@ -7,6 +7,7 @@
 #include "kernels/common/gemm.h"
 #include "kernels/common/scratch_slots.h"
 #include "kernels/conv2d/cpu_algorithm.h"
+#include "kernels/conv2d/weights_gradient.h"
 #include "kernels/conv2d/winograd.h"
 
 namespace ito {
@@ -134,52 +135,6 @@ void dx_portable(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t
   });
 }
 
-/// sums[co, kh * kw * ci] = gradient from images [first, last).
-template <class T>
-void sum_images(const Conv2dParams& p, const Conv2dArrays<T>& t, const RowTiles& tiles,
-                int64_t first, int64_t last, T* columns, Acc<T>* workspace, Acc<T>* sums) {
-  const int64_t depth = p.kh * p.kw * p.ci;
-  std::fill_n(sums, p.weights(), Acc<T>(0));
-  for (int64_t image = first; image < last; ++image) {
-    for (int64_t tile = 0; tile < tiles.count; ++tile) {
-      const int64_t row = tiles.first(tile), rows = tiles.size(tile);
-      gather_columns(p, t.x + image * p.x_image(), row, rows, columns);
-      gemm_serial(Gemm<T, Acc<T>>{.m = p.co,
-                                  .n = depth,
-                                  .k = rows * p.wo,
-                                  .a = {t.y + image * p.y_image() + row * p.wo * p.co, 1, p.co},
-                                  .b = {columns, depth, 1},
-                                  .c = sums,
-                                  .c_stride = depth,
-                                  .start = GemmStart::result},
-                  workspace);
-    }
-  }
-}
-
-template <class T>
-void dw_portable(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
-  using A = Acc<T>;
-  const int64_t size = p.weights(), step = images_per_sum(p), chunks = (p.n + step - 1) / step;
-  const RowTiles tiles(p.ho, p.wo, p.kh * p.kw * p.ci);
-  A* sums = launch.scratch<A>(chunks * size);
-  Buffers<T> buffers(launch, chunks, tiles.rows * p.wo * p.kh * p.kw * p.ci);
-  parallel_for(chunks, [&](int64_t chunk) {
-    const int64_t first = chunk * step;
-    buffers.with([&](T* columns, A* workspace) {
-      sum_images(p, t, tiles, first, std::min(first + step, p.n), columns, workspace,
-                 sums + chunk * size);
-    });
-  });
-  parallel_ranges(size, 1 << 14, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      A total = sums[i];
-      for (int64_t chunk = 1; chunk < chunks; ++chunk) total += sums[chunk * size + i];
-      t.w[i] = static_cast<T>(total);
-    }
-  });
-}
-
 template <class T>
 bool by_library(Launch& launch, ConvDirection direction, const Conv2dParams& p,
                 const Conv2dArrays<T>& t) {
@@ -193,14 +148,15 @@ bool by_library(Launch& launch, ConvDirection direction, const Conv2dParams& p,
 template <class T>
 void direct(Launch& launch, ConvDirection direction, const Conv2dParams& p,
             const Conv2dArrays<T>& t) {
-  if (by_library(launch, direction, p, t)) return;
+  const bool own = direction == ConvDirection::dw && weights_gradient_pays<T>(p);
+  if (!own && by_library(launch, direction, p, t)) return;
   switch (direction) {
     case ConvDirection::forward:
       return forward_portable(launch, p, t);
     case ConvDirection::dx:
       return dx_portable(launch, p, t);
     case ConvDirection::dw:
-      return dw_portable(launch, p, t);
+      return conv2d_weights_gradient(launch, p, t);
   }
 }
 

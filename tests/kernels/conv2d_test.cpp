@@ -39,6 +39,8 @@ std::vector<ConvCase> network_cases() {
       {{7, 4, 4, 128}, {64, 3, 3, 128}, kSame3},
       {{37, 24, 24, 3}, {8, 3, 3, 3}, kSame3},                // several images in each partial sum
       {{7, 36, 35, 64}, {64, 3, 3, 64}, kSame3},              // several bands
+      {{7, 5, 4, 272}, {304, 3, 3, 272}, kSame3},             // channels that lie far apart
+      {{7, 9, 8, 48}, {20, 3, 3, 48}, {.stride = 2, .pad_top = 1, .pad_left = 1}},
       {{7, 41, 36, 33}, {96, 3, 3, 33}, {1, 2, 2, 2, 2, 2}},  // several bands, dilated
   };
 }
