@@ -107,6 +107,25 @@ HWY_INLINE void multiply(const Product<A>& p) {
   }
 }
 
+/// A product of register tiles for any number of rows, none beyond which is touched.
+template <int Vectors, Order kOrder, class A>
+HWY_INLINE void multiply_exact_rows(int64_t rows, Product<A> p) {
+  const auto pieces = [&]<int Rows>(std::integral_constant<int, Rows>) HWY_ATTR {
+    if constexpr (Rows <= kRows) {
+      for (; rows >= Rows; rows -= Rows) {
+        multiply<Rows, Vectors, kOrder>(p);
+        p.a += Rows * (kOrder == Order::by_row ? p.a_step : 1);
+        p.c += Rows * p.c_step;
+      }
+    }
+  };
+  pieces(std::integral_constant<int, kRows>());
+  pieces(std::integral_constant<int, 8>());
+  pieces(std::integral_constant<int, 4>());
+  pieces(std::integral_constant<int, 2>());
+  pieces(std::integral_constant<int, 1>());
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ito
 HWY_AFTER_NAMESPACE();

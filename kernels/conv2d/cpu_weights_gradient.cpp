@@ -146,22 +146,6 @@ void pack_pairs(const Images<BFloat16>& x, int64_t stride, int64_t first, int64_
 }
 
 /// c [rows, columns] += the products of a tap.
-template <int Vectors, class A>
-HWY_INLINE void add_rows(int64_t rows, Product<A> p) {
-  const auto add = [&]<int Rows>(std::integral_constant<int, Rows>) HWY_ATTR {
-    if (Rows > kRows || rows < Rows) return;
-    multiply<Rows, Vectors, Order::by_depth>(p);
-    p.a += Rows;
-    p.c += Rows * p.c_step;
-    rows -= Rows;
-  };
-  add(std::integral_constant<int, kRows>());
-  add(std::integral_constant<int, 8>());
-  add(std::integral_constant<int, 4>());
-  add(std::integral_constant<int, 2>());
-  add(std::integral_constant<int, 1>());
-}
-
 template <class A>
 HWY_INLINE void add_tile(int64_t rows, int64_t columns, const TapProducts<A>& t, A* c,
                          int64_t c_step) {
@@ -175,8 +159,8 @@ HWY_INLINE void add_tile(int64_t rows, int64_t columns, const TapProducts<A>& t,
                            .start = GemmStart::result,
                            .outer = t.images,
                            .inner = t.rows};
-  if (columns > lanes<A>()) return add_rows<kVectors>(rows, product);
-  add_rows<1>(rows, product);
+  if (columns > lanes<A>()) return multiply_exact_rows<kVectors, Order::by_depth>(rows, product);
+  multiply_exact_rows<1, Order::by_depth>(rows, product);
 }
 
 /// A pair is the products of two pixels; past the last one of a row one of its factors is zero.
