@@ -136,7 +136,7 @@ RowSum<A> exponentials(A* row, int64_t n, A scale) {
   const auto top = hn::MaxOfLanes(d, highest);
   auto sums = hn::Zero(d);
   for (int64_t j = 0; j < n; j += lanes) {
-    const auto e = exp_below(d, hn::MulSub(s, hn::LoadU(d, row + j), top));
+    const auto e = exp_of_negative(d, hn::NegMulAdd(s, hn::LoadU(d, row + j), top));
     hn::StoreU(e, d, row + j);
     const auto inside = hn::FirstN(d, static_cast<size_t>(n - j));
     sums = hn::Add(sums, hn::IfThenElseZero(inside, e));
@@ -202,7 +202,7 @@ void weigh_row(A* s, A* dp, int64_t width, A scale, A lse, A delta) {
   const hn::ScalableTag<A> d;
   const auto factor = hn::Set(d, scale), l = hn::Set(d, lse), e = hn::Set(d, delta);
   for (int64_t j = 0; j < width; j += static_cast<int64_t>(hn::Lanes(d))) {
-    const auto p = exp_below(d, hn::MulSub(factor, hn::LoadU(d, s + j), l));
+    const auto p = exp_of_negative(d, hn::NegMulAdd(factor, hn::LoadU(d, s + j), l));
     hn::StoreU(p, d, s + j);
     hn::StoreU(hn::Mul(p, hn::Sub(hn::LoadU(d, dp + j), e)), d, dp + j);
   }

@@ -54,6 +54,28 @@ HWY_INLINE void store(D d, V v, T* p) {
   }
 }
 
+/// store(d, a, p) and store(d, b, p + Lanes(d)), cheaper for bf16: half of the work is done with
+/// 16 bits a value.
+template <class D, class V, class T>
+HWY_INLINE void store_two(D d, V a, V b, T* p) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    const hn::Repartition<uint16_t, D> d16;
+    const auto u = hn::BitCast(d16, a), v = hn::BitCast(d16, b);
+    const auto high = hn::ConcatOdd(d16, v, u), low = hn::ConcatEven(d16, v, u);
+    const auto one = hn::Set(d16, 1);
+    // Up where low is more than a half of high's lowest bit, or half of it and high is odd.
+    const auto up = hn::Gt(hn::Or(low, hn::And(high, one)), hn::Set(d16, 0x8000));
+    const auto rounded = hn::Sub(high, hn::VecFromMask(d16, up));
+    const auto quiet = hn::Or(high, hn::Set(d16, 0x40));  // NaN must not round to infinity
+    const auto magnitude = hn::Add(hn::Add(high, high), hn::Min(low, one));
+    const auto nan = hn::Gt(magnitude, hn::Set(d16, 0xff00));
+    hn::StoreU(hn::IfThenElse(nan, quiet, rounded), d16, reinterpret_cast<uint16_t*>(p));
+  } else {
+    hn::StoreU(a, d, p);
+    hn::StoreU(b, d, p + hn::Lanes(d));
+  }
+}
+
 // The same for the first n < Lanes(d) elements; absent lanes read as zero.
 
 template <class D, class T>
@@ -76,6 +98,9 @@ HWY_INLINE void map(T* y, size_t n, F f, const Inputs*... x) {
   const Tag<T> d;
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    store_two(d, f(d, load(d, x + i)...), f(d, load(d, x + i + lanes)...), y + i);
+  }
   for (; i + lanes <= n; i += lanes) store(d, f(d, load(d, x + i)...), y + i);
   if (i < n) store_n(d, f(d, load_n(d, x + i, n - i)...), y + i, n - i);
 }

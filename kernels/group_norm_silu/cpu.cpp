@@ -100,18 +100,18 @@ template <bool kSilu, class T, class A = Acc<T>>
 void input_gradient_slab(int64_t channels, const T* gy, const T* x, T* gx, int64_t pixels,
                          Channels<A> k, const A* a_b) {
   const Tag<T> d;
-  for (int64_t i = 0; i < pixels; ++i) {
-    const int64_t at = i * channels;
-    for_channels(d, channels, [&](int64_t c, auto n) HWY_ATTR {
-      const auto scale = load_some(d, k.scale + c, n), rstd = load_some(d, k.rstd + c, n);
-      const auto centred = hn::Sub(load_some(d, x + at + c, n), load_some(d, k.centre + c, n));
-      const auto z = hn::MulAdd(centred, scale, load_some(d, k.bias + c, n));
-      const auto dz = activation_gradient<kSilu>(d, load_some(d, gy + at + c, n), z);
-      const auto ra = hn::Mul(rstd, load_some(d, a_b + c, n));
-      const auto rb = hn::Mul(hn::Mul(rstd, rstd), load_some(d, a_b + channels + c, n));
-      store_some(d, hn::Sub(hn::MulSub(scale, dz, ra), hn::Mul(centred, rb)), gx + at + c, n);
-    });
-  }
+  write_pixels(d, channels, pixels, gx, [&](int64_t c, auto n) HWY_ATTR {
+    const auto centre = load_some(d, k.centre + c, n), scale = load_some(d, k.scale + c, n);
+    const auto bias = load_some(d, k.bias + c, n), rstd = load_some(d, k.rstd + c, n);
+    const auto ra = hn::Mul(rstd, load_some(d, a_b + c, n));
+    const auto rb = hn::Mul(hn::Mul(rstd, rstd), load_some(d, a_b + channels + c, n));
+    return [=](int64_t at) HWY_ATTR {
+      const auto centred = hn::Sub(load_some(d, x + at, n), centre);
+      const auto z = hn::MulAdd(centred, scale, bias);
+      const auto dz = activation_gradient<kSilu>(d, load_some(d, gy + at, n), z);
+      return hn::Sub(hn::MulSub(scale, dz, ra), hn::Mul(centred, rb));
+    };
+  });
 }
 
 /// Adds up the slabs of one sample into totals [3, C], and the group means A, B into a_b [2, C].

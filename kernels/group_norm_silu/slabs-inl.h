@@ -21,7 +21,8 @@ HWY_BEFORE_NAMESPACE();
 namespace ito {
 namespace HWY_NAMESPACE {
 
-constexpr int64_t kBlock = 16;  // pixels whose mean and squares are taken together, from L1
+constexpr int64_t kPiece = 1 << 12;  // values that are read and written together: 32 KiB in float
+constexpr int64_t kBlock = 16;       // pixels whose mean and squares are taken together, from L1
 
 inline int64_t slab_pixels(const GroupNormParams& p) {
   const int64_t pixels = std::max<int64_t>((1 << 16) / p.channels, 1);
@@ -63,6 +64,30 @@ HWY_INLINE void store_some(D d, V v, T* p, AllLanes) {
 template <class D, class V, class T>
 HWY_INLINE void store_some(D d, V v, T* p, SomeLanes n) {
   store_n(d, v, p, n.count);
+}
+
+/// y[i, c] = value(i * channels + c) with value = values(c, lanes), which holds what belongs to the
+/// channels, for all pixels and channels: in pieces that stay in L1, channel after channel.
+template <class D, class T, class Values>
+HWY_INLINE void write_pixels(D d, int64_t channels, int64_t pixels, T* y, Values values) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t piece = std::max<int64_t>(kPiece / channels, 1) * channels;
+  for (int64_t begin = 0; begin < pixels * channels; begin += piece) {
+    const int64_t end = std::min(begin + piece, pixels * channels);
+    int64_t c = 0;
+    for (; c + 2 * lanes <= channels; c += 2 * lanes) {
+      const auto value = values(c, AllLanes{}), next = values(c + lanes, AllLanes{});
+      for (int64_t at = begin + c; at < end; at += channels) {
+        store_two(d, value(at), next(at + lanes), y + at);
+      }
+    }
+    for_channels(d, channels - c, [&](int64_t rest, auto n) HWY_ATTR {
+      const auto value = values(c + rest, n);
+      for (int64_t at = begin + c + rest; at < end; at += channels) {
+        store_some(d, value(at), y + at, n);
+      }
+    });
+  }
 }
 
 /// Mean and centred sum of squares of each channel over `pixels` pixels: mean[C], m2[C].
@@ -174,16 +199,16 @@ template <bool kSilu, bool kFactors, class T, class Out, class A = Acc<T>>
 void apply_rows(int64_t channels, const T* x, Out* y, int64_t pixels, Channels<A> k,
                 const A* factors) {
   const Tag<T> d;
-  for (int64_t i = 0; i < pixels; ++i) {
-    const int64_t at = i * channels;
-    for_channels(d, channels, [&](int64_t c, auto n) HWY_ATTR {
-      const auto centred = hn::Sub(load_some(d, x + at + c, n), load_some(d, k.centre + c, n));
-      auto value = hn::MulAdd(centred, load_some(d, k.scale + c, n), load_some(d, k.bias + c, n));
+  write_pixels(d, channels, pixels, y, [&](int64_t c, auto n) HWY_ATTR {
+    const auto centre = load_some(d, k.centre + c, n), scale = load_some(d, k.scale + c, n);
+    const auto bias = load_some(d, k.bias + c, n);
+    return [=](int64_t at) HWY_ATTR {
+      auto value = hn::MulAdd(hn::Sub(load_some(d, x + at, n), centre), scale, bias);
       if constexpr (kSilu) value = silu(d, value);
-      if constexpr (kFactors) value = hn::Mul(value, load_some(d, factors + at + c, n));
-      store_some(d, value, y + at + c, n);
-    });
-  }
+      if constexpr (kFactors) value = hn::Mul(value, load_some(d, factors + at, n));
+      return value;
+    };
+  });
 }
 
 /// y = act(z) factor in the dtype of y. factors [pixels, C], or null.

@@ -37,12 +37,12 @@ HWY_INLINE A exponentials(const T* x, size_t n, A shift, A* e) {
   auto sum = hn::Zero(d);
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    const auto v = exp_below(d, hn::Sub(load(d, x + i), s));
+    const auto v = exp_of_negative(d, hn::Sub(s, load(d, x + i)));
     sum = hn::Add(sum, v);
     hn::StoreU(v, d, e + i);
   }
   if (i < n) {
-    const auto v = exp_below(d, hn::Sub(load_n(d, x + i, n - i), s));
+    const auto v = exp_of_negative(d, hn::Sub(s, load_n(d, x + i, n - i)));
     sum = hn::Add(sum, hn::IfThenElseZero(hn::FirstN(d, n - i), v));
     store_n(d, v, e + i, n - i);
   }
