@@ -4,9 +4,11 @@
 //   dV = P^T dY    dS_ij = P_ij (dP_ij - delta_i)   dP = dY V^T   delta_i = sum_d dY_id Y_id
 //   dQ = scale dS K                                 dK = scale dS^T Q
 //
-// S, P, dP and dS exist in tiles of kTileRows queries, made by the single-threaded matrix product.
-// Every element of a gradient is one chain of additions, over the keys or over the queries in
-// order, however the work is divided; so the division may follow the batch and the threads.
+// S, P, dP and dS exist in tiles of kTileRows queries, made by the single-threaded matrix product:
+// S and dP from values as they are stored, so that bf16 has the processor's dot products of pairs,
+// the others from P and dS in the accumulation type. Every element of a gradient is one chain of
+// additions, over the keys or over the queries in order, however the work is divided; so the
+// division may follow the batch and the threads.
 #include "kernels/attention/cpu.h"
 
 #include <algorithm>
@@ -42,11 +44,7 @@ const A* widened(const T* x, int64_t n, A* to) {
   if constexpr (std::is_same_v<T, A>) {
     return x;
   } else {
-    const hn::ScalableTag<A> d;
-    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-    int64_t i = 0;
-    for (; i + lanes <= n; i += lanes) hn::StoreU(load(d, x + i), d, to + i);
-    for (; i < n; ++i) to[i] = static_cast<A>(x[i]);
+    widen(x, n, to);
     return to;
   }
 }
@@ -75,9 +73,9 @@ A dot(const T* x, const T* y, int64_t n) {
   return hn::GetLane(hn::SumOfLanes(d, sums));
 }
 
-/// to[c * width + r] = x[r * cols + c]; zeros from column `rows` on.
-template <class A>
-void transpose(const A* x, int64_t rows, int64_t cols, int64_t width, A* to) {
+/// to[c * width + r] = x[r * cols + c]; zeros from column `rows` on. x holds values of T.
+template <class T, class A = Acc<T>>
+void transpose(const A* x, int64_t rows, int64_t cols, int64_t width, T* to) {
   const hn::ScalableTag<A> d;
   const hn::RebindToSigned<decltype(d)> di;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -86,20 +84,21 @@ void transpose(const A* x, int64_t rows, int64_t cols, int64_t width, A* to) {
   int64_t r = 0;
   for (; r + lanes <= rows; r += lanes) {
     for (int64_t c = 0; c < cols; ++c) {
-      hn::StoreU(hn::GatherIndex(d, x + r * cols + c, down), d, to + c * width + r);
+      store(d, hn::GatherIndex(d, x + r * cols + c, down), to + c * width + r);
     }
   }
   for (; r < width; ++r) {
-    for (int64_t c = 0; c < cols; ++c) to[c * width + r] = r < rows ? x[r * cols + c] : A(0);
+    for (int64_t c = 0; c < cols; ++c)
+      to[c * width + r] = static_cast<T>(r < rows ? x[r * cols + c] : A(0));
   }
 }
 
 /// c[m, n] = a[m, k] b[k, n], or added to c, which is dense.
-template <class A>
-void product(int64_t m, int64_t n, int64_t k, MatrixView<A> a, MatrixView<A> b, A* c, A* workspace,
+template <class T, class A = Acc<T>>
+void product(int64_t m, int64_t n, int64_t k, MatrixView<T> a, MatrixView<T> b, A* c, A* workspace,
              GemmStart start = GemmStart::zero) {
   gemm_serial(
-      Gemm<A>{.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_stride = n, .start = start},
+      Gemm<T, A>{.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_stride = n, .start = start},
       workspace);
 }
 
@@ -148,7 +147,7 @@ RowSum<A> exponentials(A* row, int64_t n, A scale) {
 template <class A>
 int64_t forward_scratch(const AttentionParams& p) {
   return gemm_workspace_size() + (p.depth + kTileRows) * padded<A>(p.keys) +
-         (2 * kTileRows + p.keys) * p.depth;
+         (kTileRows + p.keys) * p.depth;
 }
 
 /// y and lse of some queries of one batch entry.
@@ -156,22 +155,21 @@ template <class T, class A = Acc<T>>
 void forward_block(const AttentionParams& p, const AttentionForward<T>& t, int64_t entry,
                    RowRange queries, A* scratch) {
   const int64_t d = p.depth, keys = p.keys, width = padded<A>(keys), own = entry * keys * d;
-  A *workspace = scratch, *k_by_depth = workspace + gemm_workspace_size();
-  A *s = k_by_depth + d * width, *sums = s + kTileRows * width;
-  A *wide = sums + kTileRows * d, *wide_q = wide + keys * d;
+  A *workspace = scratch, *s = workspace + gemm_workspace_size(), *sums = s + kTileRows * width;
+  A* wide = sums + kTileRows * d;
+  auto* k_by_depth = reinterpret_cast<T*>(wide + keys * d);
   transpose(widened(t.k + own, keys * d, wide), keys, d, width, k_by_depth);
   const A* v = widened(t.v + own, keys * d, wide);
   for (int64_t i = 0; i < tiles_of(queries.count); ++i) {
     const RowRange tile = tile_of(queries.count, i);
     const int64_t rows = tile.count, row = entry * p.queries + queries.first + tile.first;
-    const A* q = widened(t.q + row * d, rows * d, wide_q);
-    product(rows, width, d, {q, d}, {k_by_depth, width}, s, workspace);
+    product<T>(rows, width, d, {t.q + row * d, d}, {k_by_depth, width}, s, workspace);
     RowSum<A> total[kTileRows];
     for (int64_t r = 0; r < rows; ++r) {
       total[r] = exponentials(s + r * width, keys, static_cast<A>(p.scale));
       t.lse[row + r] = total[r].lse;
     }
-    product(rows, d, keys, {s, width}, {v, d}, sums, workspace);
+    product<A>(rows, d, keys, {s, width}, {v, d}, sums, workspace);
     for (int64_t r = 0; r < rows; ++r) {
       narrow(sums + r * d, d, 1 / total[r].sum, t.y + (row + r) * d);
     }
@@ -231,8 +229,8 @@ void backward_block(const AttentionParams& p, const AttentionBackward<T>& t, int
   A *workspace = scratch, *weights = workspace + gemm_workspace_size();
   A *ds = weights + kTileRows * width, *gq = ds + kTileRows * width;
   A *wide_q = gq + kTileRows * d, *wide_gy = wide_q + kTileRows * d;
-  A *k_by_depth = wide_gy + kTileRows * d, *v_by_depth = k_by_depth + d * width;
-  A *wide = v_by_depth + d * width, *gk = wide + n * d, *gv = gk + n * d;
+  A *wide = wide_gy + kTileRows * d, *gk = wide + n * d, *gv = gk + n * d;
+  T *k_by_depth = reinterpret_cast<T*>(gv + n * d), *v_by_depth = k_by_depth + d * width;
   transpose(widened(t.v + own, n * d, wide), n, d, width, v_by_depth);
   const A* k = widened(t.k + own, n * d, wide);
   transpose(k, n, d, width, k_by_depth);
@@ -242,18 +240,18 @@ void backward_block(const AttentionParams& p, const AttentionBackward<T>& t, int
     const int64_t rows = tile.count, row = entry * p.queries + queries.first + tile.first;
     const A* q = widened(t.q + row * d, rows * d, wide_q);
     const A* gy = widened(t.gy + row * d, rows * d, wide_gy);
-    product(rows, width, d, {q, d}, {k_by_depth, width}, weights, workspace);
-    product(rows, width, d, {gy, d}, {v_by_depth, width}, ds, workspace);
+    product<T>(rows, width, d, {t.q + row * d, d}, {k_by_depth, width}, weights, workspace);
+    product<T>(rows, width, d, {t.gy + row * d, d}, {v_by_depth, width}, ds, workspace);
     for (int64_t r = 0; r < rows; ++r) {
       const A delta = dot(t.gy + (row + r) * d, t.y + (row + r) * d, d);
       weigh_row(weights + r * width, ds + r * width, width, scale, t.lse[row + r], delta);
     }
     if (to.gq != nullptr) {
-      product(rows, d, n, {ds, width}, {k, d}, gq, workspace);
+      product<A>(rows, d, n, {ds, width}, {k, d}, gq, workspace);
       narrow(gq, rows * d, scale, to.gq + row * d);
     }
     const auto add = [&](const A* weight, const A* x, A* sums) {
-      product(n, d, rows, {weight, 1, width}, {x, d}, sums, workspace, GemmStart::result);
+      product<A>(n, d, rows, {weight, 1, width}, {x, d}, sums, workspace, GemmStart::result);
     };
     if (to.gk != nullptr) add(ds, q, gk);
     if (to.gv != nullptr) add(weights, gy, gv);

@@ -29,16 +29,6 @@ HWY_INLINE void multiply_rows(int64_t rows, const Product<A>& p) {
   multiply<1, kVectors, kOrder>(p);
 }
 
-/// y[0, n) = x[0, n) in the accumulation type.
-template <class T, class A = Acc<T>>
-HWY_INLINE void widen(const T* x, int64_t n, A* y) {
-  const hn::ScalableTag<A> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(load(d, x + i), d, y + i);
-  for (; i < n; ++i) y[i] = static_cast<A>(x[i]);
-}
-
 /// Operands as they are packed: values in the accumulation type one by one, or pairs of bf16 along
 /// the depth, padded with zero. A step is one of these.
 template <class T, class A = Acc<T>>

@@ -92,6 +92,16 @@ HWY_INLINE void store_n(D d, V v, T* p, size_t n) {
   for (size_t i = 0; i < n; ++i) p[i] = buffer[i];
 }
 
+/// y[0, n) = x[0, n) in the accumulation type.
+template <class T, class A = Acc<T>>
+HWY_INLINE void widen(const T* x, int64_t n, A* y) {
+  const hn::ScalableTag<A> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(load(d, x + i), d, y + i);
+  for (; i < n; ++i) y[i] = static_cast<A>(x[i]);
+}
+
 /// y[i] = f(d, x1[i], x2[i], ...) over n elements; every pointer has the same dtype T.
 template <class T, class F, class... Inputs>
 HWY_INLINE void map(T* y, size_t n, F f, const Inputs*... x) {

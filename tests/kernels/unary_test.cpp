@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "hwy/targets.h"
 #include "kernels/softmax/op.h"
 
 namespace ito::testing {
@@ -16,6 +17,17 @@ namespace {
 Tensor row(const std::vector<float>& values) {
   return Tensor::from(values, {static_cast<int64_t>(values.size())});
 }
+
+/// With the targets of this processor but the given ones.
+class WithoutTargets : public ::testing::TestWithParam<int64_t> {
+ protected:
+  WithoutTargets() { hwy::DisableTargets(GetParam()); }
+  ~WithoutTargets() override { hwy::DisableTargets(0); }
+};
+using Exponentials = WithoutTargets;
+using Rounding = WithoutTargets;
+INSTANTIATE_TEST_SUITE_P(All, Exponentials, ::testing::Values(0, HWY_AVX3 | HWY_AVX3_DL));
+INSTANTIATE_TEST_SUITE_P(All, Rounding, ::testing::Values(0, HWY_AVX3 | HWY_AVX3_DL));
 
 /// Every 1009th float between 2^-30 and `end`, with both signs.
 std::vector<float> floats_up_to(float end) {
@@ -30,7 +42,7 @@ std::vector<float> floats_up_to(float end) {
 /// Relative error in roundings to float.
 double roundings(float got, double exact) { return std::abs(got / exact - 1) * 0x1p24; }
 
-TEST(Unary, SigmoidAndSiluAreWithinFourRoundings) {
+TEST_P(Exponentials, SigmoidAndSiluAreWithinFourRoundings) {
   const std::vector<float> x = floats_up_to(87);
   const std::vector<float> silu = ops::silu(row(x)).to_vector<float>();
   const std::vector<float> sigmoid = ops::sigmoid(row(x)).to_vector<float>();
@@ -45,7 +57,7 @@ TEST(Unary, SigmoidAndSiluAreWithinFourRoundings) {
 }
 
 // Where 1 + exp(-x) leaves the range of floats.
-TEST(Unary, SigmoidAndSiluEndInZero) {
+TEST_P(Exponentials, SigmoidAndSiluEndInZero) {
   std::vector<float> x;
   for (float v = -88.3f; v > -1e38f; v *= 1.003f) x.push_back(v);
   const std::vector<float> silu = ops::silu(row(x)).to_vector<float>();
@@ -60,7 +72,7 @@ TEST(Unary, SigmoidAndSiluEndInZero) {
 
 // The smaller weight of a pair at distance x is exp(-x) / (1 + exp(-x)): two roundings in each
 // exponential, one in the sum, the reciprocal and the product.
-TEST(Softmax, WeightsOfPairsAreWithinSevenRoundings) {
+TEST_P(Exponentials, SoftmaxOfPairsIsWithinSevenRoundings) {
   const std::vector<float> below = floats_up_to(86);
   std::vector<float> x;
   for (const float v : below) x.insert(x.end(), {0, -std::abs(v)});
@@ -76,7 +88,7 @@ TEST(Softmax, WeightsOfPairsAreWithinSevenRoundings) {
 
 // x (1 + 2^-8) + 1 of all bf16 values: halves of the last place, their neighbours, infinities and
 // NaN. Every size up to two pairs of vectors ends in another way.
-TEST(Unary, VectorsAreRoundedToBf16LikeSingleValues) {
+TEST_P(Rounding, VectorsAreRoundedToBf16LikeSingleValues) {
   constexpr double kFactor = 1 + 0x1p-8;
   std::vector<float> x(1 << 16);
   for (uint32_t u = 0; u < x.size(); ++u) x[u] = std::bit_cast<float>(u << 16);
@@ -94,7 +106,7 @@ TEST(Unary, VectorsAreRoundedToBf16LikeSingleValues) {
   }
 }
 
-TEST(Unary, EveryNumberOfBf16ValuesIsWritten) {
+TEST_P(Rounding, EveryNumberOfBf16ValuesIsWritten) {
   for (int64_t n = 1; n <= 130; ++n) {
     std::vector<BFloat16> x;
     for (int64_t i = 0; i < n; ++i) x.emplace_back(static_cast<float>(i));
