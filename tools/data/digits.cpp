@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "engine/core/check.h"
+#include "engine/core/parallel.h"
 #include "engine/random/noise.h"
 
 namespace ito::data {
@@ -214,6 +215,23 @@ void choose_colours(Chance& chance, Colour& ink, Colour& paper) {
   ink[size_t(chance.between(0, 3))] = 1.0f;
 }
 
+/// Picture `index` of a seed, to pixels [size, size, channels].
+void draw_digit(uint64_t seed, int index, int size, int channels, uint8_t* pixels) {
+  Chance chance(seed, uint32_t(index));
+  std::vector<Path> strokes = strokes_of(index % 10, chance);
+  const Wobble wobble(chance);
+  for (Path& path : strokes) std::transform(path.begin(), path.end(), path.begin(), wobble);
+  const float half_width = chance.between(0.045f, 0.07f);
+  place(strokes, size, half_width, chance);
+  Colour ink{1, 1, 1}, paper{0, 0, 0};
+  if (channels == 3) choose_colours(chance, ink, paper);
+  for (const float covered : coverage(strokes, size, half_width * float(size))) {
+    for (size_t c = 0; c < size_t(channels); ++c) {
+      *pixels++ = uint8_t((paper[c] + covered * (ink[c] - paper[c])) * 255.0f + 0.5f);
+    }
+  }
+}
+
 }  // namespace
 
 Dataset::Content make_digits(uint64_t seed, int count, int size, int channels) {
@@ -225,24 +243,15 @@ Dataset::Content make_digits(uint64_t seed, int count, int size, int channels) {
   Dataset::Content content;
   content.shape = {size, size, channels};
   content.classes = 10;
-  content.pixels.reserve(size_t(count) * content.shape.numel());
-  for (int i = 0; i < count; ++i) {
-    Chance chance(seed, uint32_t(i));
-    std::vector<Path> strokes = strokes_of(i % 10, chance);
-    const Wobble wobble(chance);
-    for (Path& path : strokes) std::transform(path.begin(), path.end(), path.begin(), wobble);
-    const float half_width = chance.between(0.045f, 0.07f);
-    place(strokes, size, half_width, chance);
-    Colour ink{1, 1, 1}, paper{0, 0, 0};
-    if (channels == 3) choose_colours(chance, ink, paper);
-    for (const float covered : coverage(strokes, size, half_width * float(size))) {
-      for (size_t c = 0; c < size_t(channels); ++c) {
-        const float value = paper[c] + covered * (ink[c] - paper[c]);
-        content.pixels.push_back(uint8_t(value * 255.0f + 0.5f));
-      }
+  content.pixels.resize(size_t(count) * size_t(content.shape.numel()));
+  content.labels.resize(size_t(count));
+  constexpr int64_t kTogether = 64;
+  parallel_ranges(count, kTogether, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      draw_digit(seed, int(i), size, channels, &content.pixels[size_t(i * content.shape.numel())]);
+      content.labels[size_t(i)] = uint8_t(i % 10);
     }
-    content.labels.push_back(uint8_t(i % 10));
-  }
+  });
   return content;
 }
 

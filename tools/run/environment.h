@@ -11,7 +11,7 @@ namespace ito::tools {
 
 /// One JSON object: time (UTC), version, processor, threads, memory, device, math mode, the step at
 /// which the process starts, and the speed of convolutions of the network's width, for which it
-/// works about 0.3 s on a CPU. `convolution_gflops` is left out on other devices.
+/// works up to 0.3 s on a CPU. `convolution_gflops` is left out on other devices.
 std::string environment_json(Device device, const Config& config, int64_t step);
 
 /// One JSON object: for every call of a kernel that MathMode::fast chose in this process (op and

@@ -76,6 +76,7 @@ double Estimate::training_speed(double rate) const {
 double measured_rate(int channels) {
   using Clock = std::chrono::steady_clock;
   constexpr int64_t kImages = 4, kSize = 16, kKernel = 3;
+  constexpr double kPatience = 0.03, kLongest = 0.3;  // seconds
   const Shape image{kImages, kSize, kSize, channels};
   Tensor x = Tensor::full(image, 0.5, DType::f32);
   Tensor w = Tensor::full({channels, kKernel, kKernel, channels}, 0.01, DType::f32);
@@ -83,16 +84,21 @@ double measured_rate(int channels) {
   w.set_requires_grad();
   const double flops =
       kPasses * 2 * static_cast<double>(image.numel()) * kKernel * kKernel * channels;
-  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+  const auto since = [](Clock::time_point t) {
+    return std::chrono::duration<double>(Clock::now() - t).count();
+  };
   const Clock::time_point began = Clock::now();
+  Clock::time_point gained = began;
   double best = 0;
-  do {
+  while (since(gained) < kPatience && since(began) < kLongest) {
     const Clock::time_point start = Clock::now();
     const Tensor y =
         ops::conv2d(x, w, {}, {.pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1});
     grad({y}, {x, w}, {.seeds = {y.detach()}});
-    best = std::max(best, flops / seconds(Clock::now() - start));
-  } while (seconds(Clock::now() - began) < 0.3);
+    const double rate = flops / since(start);
+    if (rate > 1.01 * best) gained = Clock::now();
+    best = std::max(best, rate);
+  }
   return best;
 }
 

@@ -42,7 +42,7 @@ class Estimate {
 };
 
 /// Floating-point operations per second that a convolution of `channels` and its gradients reach on
-/// this machine: about 0.3 s of work.
+/// this machine: the best of turns, until 0.03 s bring no 1 % more, or for 0.3 s.
 double measured_rate(int channels);
 
 /// Memory that the operating system can hand out now; 0 where it does not say.

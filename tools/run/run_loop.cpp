@@ -243,7 +243,7 @@ void RunLoop::start() {
   if (config().train.precision == "tf32") {
     progress_.line("train.precision = tf32: computed as fp32, for no kernel rounds to TF32");
   }
-  // It takes 0.3 s of measuring, for which nobody should wait before the first line.
+  // It measures for up to 0.3 s, for which nobody should wait before the first line.
   directory_->append_environment(environment_json(job_.device, job_.config, done));
   open_loader();
   schedule_.emplace(config().train.sample_every, config().train.early_grids
