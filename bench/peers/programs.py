@@ -1,6 +1,7 @@
 """Programs that answer the commands of bench/net_bench.cpp: ours and its peers, made, fed and checked
 against each other. Used by bench/compare and bench/scaling."""
 
+import argparse
 import json
 import os
 import struct
@@ -32,6 +33,26 @@ LIMIT = {"f32": 1e-4, "bf16": 5e-2}
 
 def end(message):
     sys.exit(f"{os.path.basename(sys.argv[0])}: {message}")
+
+
+def names(known):
+    """Parser of a list of some of them, separated by commas."""
+    def parse(text):
+        unknown = [n for n in text.split(",") if n not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"no {unknown[0]!r}; there are {', '.join(known)}")
+        return text.split(",")
+    return parse
+
+
+def sizes(text):
+    try:
+        values = [int(v) for v in text.split(",")]
+    except ValueError:
+        values = [0]
+    if min(values) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of positive numbers")
+    return values
 
 
 class Program:
