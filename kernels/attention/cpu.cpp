@@ -22,6 +22,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention/cpu.cpp"
 #include "hwy/foreach_target.h"
+#include "kernels/common/register_tile-inl.h"
 #include "kernels/common/simd-inl.h"
 #include "kernels/common/simd_math-inl.h"
 
@@ -93,10 +94,41 @@ void transpose(const A* x, int64_t rows, int64_t cols, int64_t width, T* to) {
   }
 }
 
-/// c[m, n] = a[m, k] b[k, n], or added to c, which is dense.
+template <class A>
+void multiply_in_place(int64_t m, int64_t n, int64_t k, MatrixView<A> a, MatrixView<A> b, A* c,
+                       GemmStart start) {
+  const bool by_row = a.col_stride == 1;
+  for (int64_t j = 0; j < n; j += panel_columns<A>()) {
+    const Product<A> p{.depth = k,
+                       .a = a.data,
+                       .a_step = by_row ? a.row_stride : a.col_stride,
+                       .b = b.data + j,
+                       .b_step = b.row_stride,
+                       .c = c + j,
+                       .c_step = n,
+                       .start = start,
+                       .outer = {},
+                       .inner = {}};
+    const bool both = n - j >= panel_columns<A>();
+    if (by_row) {
+      both ? multiply_exact_rows<kVectors, Order::by_row>(m, p)
+           : multiply_exact_rows<1, Order::by_row>(m, p);
+    } else {
+      both ? multiply_exact_rows<kVectors, Order::by_depth>(m, p)
+           : multiply_exact_rows<1, Order::by_depth>(m, p);
+    }
+  }
+}
+
+/// c[m, n] = a[m, k] b[k, n], or added to c, which is dense. Operands in the accumulation type are
+/// multiplied where they lie if the columns are whole vectors: they are small enough for the
+/// caches, and each is used by few tiles.
 template <class T, class A = Acc<T>>
 void product(int64_t m, int64_t n, int64_t k, MatrixView<T> a, MatrixView<T> b, A* c, A* workspace,
              GemmStart start = GemmStart::zero) {
+  if constexpr (std::is_same_v<T, A>) {
+    if (n % padded<A>(1) == 0) return multiply_in_place(m, n, k, a, b, c, start);
+  }
   gemm_serial(
       Gemm<T, A>{.m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_stride = n, .start = start},
       workspace);
