@@ -64,6 +64,9 @@ struct Product {
   int64_t c_step;
   GemmStart start;
   Passes outer, inner;
+  /// What a later product reads as b, in whole rows of vectors one after the other: brought into
+  /// the second-level cache meanwhile. Null: nothing.
+  const A* next = nullptr;
 };
 
 template <int Rows, int Vectors, Order kOrder, class A>
@@ -80,8 +83,13 @@ HWY_INLINE void multiply(const Product<A>& p) {
       sum[r][v] = p.start == GemmStart::zero ? hn::Zero(d) : hn::LoadU(d, c);
     }
   }
+  const A* next = p.next != nullptr ? p.next : p.b;  // which is there anyway
+  const int64_t next_step = p.next != nullptr ? Vectors * lanes : 0;
   const auto add_products = [&](const A* a, const A* b) HWY_ATTR {
     for (int64_t k = 0; k < p.depth; ++k, b += p.b_step) {
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(next + v * lanes, 0, 2);
+      next += next_step;
       Vector row[Vectors];
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) row[v] = hn::LoadU(d, b + v * lanes);

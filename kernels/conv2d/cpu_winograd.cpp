@@ -169,17 +169,25 @@ int64_t packed_size(const Filtering& f) {
 void multiply_block(const Filtering& f, const Block& b, const Planes& v, const float* packed,
                     const Planes& m) {
   const Planes u = packed_planes(f, const_cast<float*>(packed));
+  const auto right = [&](int64_t point, int64_t col) {
+    return u.at(point, (b.col + col) / panel() * f.depth, 0);
+  };
   for (int64_t point = 0; point < kPoints; ++point) {
     for (int64_t col = 0; col < b.cols; col += panel()) {
-      multiply_panel<Order::by_row>(b.count, f.width - b.col - col,
-                                    {.depth = f.depth,
-                                     .a = v.at(point, 0, 0),
-                                     .a_step = v.row,
-                                     .b = u.at(point, (b.col + col) / panel() * f.depth, 0),
-                                     .b_step = u.row,
-                                     .c = m.at(point, 0, col),
-                                     .c_step = m.row,
-                                     .start = GemmStart::zero});
+      const bool last = col + panel() >= b.cols;
+      multiply_panel<Order::by_row>(
+          b.count, f.width - b.col - col,
+          {.depth = f.depth,
+           .a = v.at(point, 0, 0),
+           .a_step = v.row,
+           .b = right(point, col),
+           .b_step = u.row,
+           .c = m.at(point, 0, col),
+           .c_step = m.row,
+           .start = GemmStart::zero,
+           .outer = {},
+           .inner = {},
+           .next = last ? right((point + 1) % kPoints, 0) : right(point, col + panel())});
     }
   }
 }

@@ -126,6 +126,7 @@ HWY_INLINE void multiply_rows(int64_t rows, Product<float> p) {
   const auto advance = [&](int64_t by) {
     p.a += by * (kOrder == Order::by_row ? p.a_step : 1);
     p.c += by * p.c_step;
+    p.next = nullptr;
     rows -= by;
   };
   while (rows >= kRows) {
