@@ -120,71 +120,131 @@ constexpr int64_t steps_of(int64_t depth, int64_t per_step) {
   return (depth + per_step - 1) / per_step;
 }
 
-/// Rows [row, row + rows) and columns [at, at + depth) of A: [rows][kDepthStride] steps where A's
-/// rows are contiguous, else panels [kDepth][kRows]. Rows that complete the last register tile are
-/// left as they are: their sums are never read.
-template <class Form, class T>
-void pack_a(const MatrixView<T>& a, const Tile& t, int64_t at, int64_t depth,
+/// The depth of a product in steps: those of its segments one after the other.
+template <class Form>
+struct Depth {
+  int64_t values, steps;  ///< of a segment
+  int64_t total;          ///< steps of all segments
+
+  Depth(int64_t k, int64_t segments)
+      : values(k / segments), steps(steps_of(values, Form::kPerStep)), total(steps * segments) {}
+  template <class T, class O>
+  explicit Depth(const Gemm<T, O>& p) : Depth(p.k, p.segments == nullptr ? 1 : p.segments->count) {}
+
+  /// Calls body(segment, its first value, values, where) for what the block of steps
+  /// [at, at + count) has of each segment; where: the first step in the block.
+  template <class Body>
+  HWY_INLINE void for_each_part(int64_t at, int64_t count, Body&& body) const {
+    for (int64_t done = 0; done < count;) {
+      const int64_t segment = (at + done) / steps, first = (at + done) % steps;
+      const int64_t part = std::min(steps - first, count - done);
+      const int64_t value = first * Form::kPerStep;
+      body(segment, value, std::min(part * Form::kPerStep, values - value), done);
+      done += part;
+    }
+  }
+};
+
+/// Rows [row, row + rows) of A, `steps` from step `at` on: [rows][kDepthStride] where A's rows are
+/// contiguous, else panels [kDepth][kRows]. Rows that complete the last register tile are left as
+/// they are: their sums are never read.
+template <class Form, class T, class O>
+void pack_a(const Gemm<T, O>& p, const Tile& t, int64_t at, int64_t steps,
             typename Form::Step* to) {
-  const T* from = a.data + t.row * a.row_stride + at * a.col_stride;
+  const Depth<Form> depth(p);
+  const MatrixView<T>& a = p.a;
+  if (p.segments != nullptr) {
+    const T* rows[kTileRows];
+    depth.for_each_part(at, steps,
+                        [&](int64_t segment, int64_t value, int64_t count, int64_t where) HWY_ATTR {
+                          p.segments->rows(segment, t.row, t.rows, rows);
+                          for (int64_t r = 0; r < t.rows; ++r) {
+                            typename Form::Step* row = to + r * kDepthStride + where;
+                            if (rows[r] == nullptr) {
+                              std::fill_n(row, steps_of(count, Form::kPerStep), 0);
+                            } else {
+                              Form::copy_row(rows[r] + value, count, row);
+                            }
+                          }
+                        });
+    return;
+  }
+  const int64_t value = at * Form::kPerStep, count = std::min(steps * Form::kPerStep, p.k - value);
+  const T* from = a.data + t.row * a.row_stride + value * a.col_stride;
   if (a.col_stride == 1) {
     for (int64_t r = 0; r < t.rows; ++r) {
-      Form::copy_row(from + r * a.row_stride, depth, to + r * kDepthStride);
+      Form::copy_row(from + r * a.row_stride, count, to + r * kDepthStride);
     }
     return;
   }
-  const int64_t steps = steps_of(depth, Form::kPerStep);
   for (int64_t r = 0; r < t.rows; r += kRows) {
-    const int64_t count = std::min<int64_t>(kRows, t.rows - r);
+    const int64_t rows = std::min<int64_t>(kRows, t.rows - r);
     for (int64_t s = 0; s < steps; ++s) {
-      Form::gather(from + r, a.col_stride, depth, s, count, to + r * kDepth + s * kRows);
+      Form::gather(from + r, a.col_stride, count, s, rows, to + r * kDepth + s * kRows);
     }
   }
 }
 
-/// Panels [steps][panel] of B's rows [at, at + depth), columns [col, col + cols), zero-padded.
+/// Steps [steps][panel] of `depth` rows of B from `from` on, for `count` columns of a panel.
 template <class Form, class T>
-void pack_b(const MatrixView<T>& b, int64_t at, int64_t depth, int64_t col, int64_t cols,
-            typename Form::Step* to) {
+void pack_panel(const MatrixView<T>& b, const T* from, int64_t depth, int64_t count,
+                typename Form::Step* to) {
   using Step = typename Form::Step;
   const int64_t width = panel_columns<Acc<T>>(), steps = steps_of(depth, Form::kPerStep);
-  for (int64_t j = 0; j < cols; j += width, to += steps * width) {
-    const T* from = b.data + at * b.row_stride + (col + j) * b.col_stride;
-    const int64_t count = std::min(width, cols - j);
-    if (count < width) std::fill_n(to, steps * width, Step{});
-    if (b.col_stride == 1) {
+  if (b.col_stride == 1) {
+    for (int64_t s = 0; s < steps; ++s) {
+      Form::gather(from, b.row_stride, depth, s, count, to + s * width);
+    }
+  } else if constexpr (sizeof(Step) == 4 && sizeof(Step) == Form::kPerStep * sizeof(T)) {
+    const int64_t whole = depth / Form::kPerStep;
+    const auto row_bytes = b.col_stride * static_cast<int64_t>(sizeof(T));
+    transpose_words(reinterpret_cast<const std::byte*>(from), row_bytes, count, whole, to, width);
+    for (int64_t c = 0; c < count && whole < steps; ++c) {
+      Form::copy_row(from + c * b.col_stride + depth - 1, 1, to + whole * width + c);
+    }
+  } else {
+    for (int64_t c = 0; c < count; ++c) {
       for (int64_t s = 0; s < steps; ++s) {
-        Form::gather(from, b.row_stride, depth, s, count, to + s * width);
-      }
-    } else if constexpr (sizeof(Step) == 4 && sizeof(Step) == Form::kPerStep * sizeof(T)) {
-      const int64_t whole = depth / Form::kPerStep;
-      const auto row_bytes = b.col_stride * static_cast<int64_t>(sizeof(T));
-      transpose_words(reinterpret_cast<const std::byte*>(from), row_bytes, count, whole, to, width);
-      for (int64_t c = 0; c < count && whole < steps; ++c) {
-        Form::copy_row(from + c * b.col_stride + depth - 1, 1, to + whole * width + c);
-      }
-    } else {
-      for (int64_t c = 0; c < count; ++c) {
-        for (int64_t s = 0; s < steps; ++s) {
-          Form::copy_row(from + c * b.col_stride + s, 1, to + s * width + c);
-        }
+        Form::copy_row(from + c * b.col_stride + s, 1, to + s * width + c);
       }
     }
   }
 }
 
-/// Sums of a tile += packed A packed B, A in rows or in panels by depth.
+/// Panels [steps][panel] of B's columns [col, col + cols), `steps` from step `at` on, zero-padded;
+/// from a panel to the next: panel_step.
+template <class Form, class T, class O>
+void pack_b(const Gemm<T, O>& p, int64_t at, int64_t steps, int64_t col, int64_t cols,
+            int64_t panel_step, typename Form::Step* to) {
+  const int64_t width = panel_columns<Acc<T>>();
+  const Depth<Form> depth(p);
+  for (int64_t j = 0; j < cols; j += width, to += panel_step) {
+    const int64_t count = std::min(width, cols - j);
+    if (count < width) std::fill_n(to, steps * width, typename Form::Step{});
+    const T* column = p.b.data + (col + j) * p.b.col_stride;
+    depth.for_each_part(
+        at, steps, [&](int64_t segment, int64_t value, int64_t values, int64_t where) HWY_ATTR {
+          const int64_t distance = segment == 0 ? 0 : segment * p.segments->b_distance;
+          pack_panel<Form>(p.b, column + distance + value * p.b.row_stride, values, count,
+                           to + where * width);
+        });
+  }
+}
+
+/// Sums of a tile += packed A packed B, A in rows or in panels by depth; a panel of B is panel_step
+/// after the one before.
 template <Order kOrder, class A>
-void multiply_tile(const Tile& t, int64_t depth, const A* a, const A* b, A* sums) {
+void multiply_tile(const Tile& t, int64_t depth, const A* a, const A* b, int64_t panel_step,
+                   A* sums) {
   const int64_t width = panel_columns<A>();
   constexpr int64_t kRowStep = kOrder == Order::by_row ? kDepthStride : kDepth;
-  for (int64_t j = 0; j < t.cols; j += width) {
+  for (int64_t j = 0; j < t.cols; j += width, b += panel_step) {
     for (int64_t r = 0; r < t.rows; r += kRows) {
       multiply_rows<kOrder>(std::min<int64_t>(kRows, t.rows - r),
                             Product<A>{.depth = depth,
                                        .a = a + r * kRowStep,
                                        .a_step = kOrder == Order::by_row ? kDepthStride : kRows,
-                                       .b = b + j * depth,
+                                       .b = b,
                                        .b_step = width,
                                        .c = sums + r * kTileCols + j,
                                        .c_step = kTileCols,
@@ -195,18 +255,20 @@ void multiply_tile(const Tile& t, int64_t depth, const A* a, const A* b, A* sums
 
 template <Order kOrder>
 void multiply_tile(const Tile& t, int64_t pairs, const Bf16Pair* a, const Bf16Pair* b,
-                   float* sums) {
+                   int64_t panel_step, float* sums) {
   constexpr bool kByRow = kOrder == Order::by_row;
-  multiply_bf16({.rows = t.rows,
-                 .panels = steps_of(t.cols, kDotColumns),
-                 .pairs = pairs,
-                 .a = a,
-                 .tile_step = kDotRows * (kByRow ? kDepthStride : kDepth),
-                 .row_step = kByRow ? kDepthStride : 1,
-                 .pair_step = kByRow ? 1 : kDotRows,
-                 .b = b,
-                 .c = sums,
-                 .c_step = kTileCols});
+  for (int64_t j = 0; j < t.cols; j += kDotColumns, b += panel_step) {
+    multiply_bf16({.rows = t.rows,
+                   .panels = 1,
+                   .pairs = pairs,
+                   .a = a,
+                   .tile_step = kDotRows * (kByRow ? kDepthStride : kDepth),
+                   .row_step = kByRow ? kDepthStride : 1,
+                   .pair_step = kByRow ? 1 : kDotRows,
+                   .b = b,
+                   .c = sums + j,
+                   .c_step = kTileCols});
+  }
 }
 
 template <class T, class O, class A = Acc<T>>
@@ -233,21 +295,12 @@ void write_tile(const Gemm<T, O>& p, const Tile& t, const A* sums) {
   }
 }
 
-/// Where in B that was packed beforehand, tile after tile of columns, the steps of a tile from row
-/// `at` on begin.
-template <class Form, class T>
-int64_t packed_offset(int64_t k, int64_t at, int64_t col, int64_t cols) {
-  const int64_t width = panel_columns<Acc<T>>();
-  return col * steps_of(k, Form::kPerStep) + at / Form::kPerStep * (steps_of(cols, width) * width);
-}
-
-/// All of B[k, n]'s columns [col, col + cols), a tile of them.
-template <class Form, class T>
-void pack_columns_in(const MatrixView<T>& b, int64_t k, int64_t col, int64_t cols, void* to) {
-  for (int64_t at = 0; at < k; at += kDepth) {
-    pack_b<Form>(b, at, std::min(kDepth, k - at), col, cols,
-                 static_cast<typename Form::Step*>(to) + packed_offset<Form, T>(k, at, col, cols));
-  }
+/// All of B's columns [col, col + cols), whole panels of them: each panel along the whole depth.
+template <class Form, class T, class O>
+void pack_columns_in(const Gemm<T, O>& p, int64_t col, int64_t cols, void* to) {
+  const int64_t width = panel_columns<Acc<T>>(), total = Depth<Form>(p).total;
+  auto* panel = static_cast<typename Form::Step*>(to) + col * total;
+  pack_b<Form>(p, 0, total, col, cols, total * width, panel);
 }
 
 /// A tile of the product, with operands packed in the given form.
@@ -267,16 +320,17 @@ void gemm_tile_in(const Gemm<T, O>& p, const Tile& t, A* workspace) {
       if (p.start == GemmStart::result) std::copy_n(c, t.cols, row);
     }
   }
-  for (int64_t at = 0; at < p.k; at += kDepth) {
-    const int64_t depth = std::min(kDepth, p.k - at), steps = steps_of(depth, Form::kPerStep);
-    pack_a<Form>(p.a, t, at, depth, a);
-    if (packed == nullptr) pack_b<Form>(p.b, at, depth, t.col, t.cols, b);
-    const Step* right =
-        packed == nullptr ? b : packed + packed_offset<Form, T>(p.k, at, t.col, t.cols);
-    if (p.a.col_stride == 1) {
-      multiply_tile<Order::by_row>(t, steps, a, right, sums);
+  const int64_t total = Depth<Form>(p).total, width = panel_columns<A>();
+  for (int64_t at = 0; at < total; at += kDepth) {
+    const int64_t steps = std::min(kDepth, total - at);
+    const Step* right = packed == nullptr ? b : packed + t.col * total + at * width;
+    const int64_t panel_step = (packed == nullptr ? steps : total) * width;
+    pack_a<Form>(p, t, at, steps, a);
+    if (packed == nullptr) pack_b<Form>(p, at, steps, t.col, t.cols, panel_step, b);
+    if (p.segments != nullptr || p.a.col_stride == 1) {
+      multiply_tile<Order::by_row>(t, steps, a, right, panel_step, sums);
     } else {
-      multiply_tile<Order::by_depth>(t, steps, a, right, sums);
+      multiply_tile<Order::by_depth>(t, steps, a, right, panel_step, sums);
     }
   }
   write_tile(p, t, sums);
@@ -300,8 +354,17 @@ void gemm_tile(const Gemm<T, O>& p, const Tile& t, Acc<T>* workspace) {
 }
 
 template <class T>
-void pack_columns(const MatrixView<T>& b, int64_t k, int64_t col, int64_t cols, void* to) {
-  with_form<T>([&]<class Form>(Form) { pack_columns_in<Form>(b, k, col, cols, to); });
+void pack_columns(const Gemm<T>& p, int64_t col, int64_t cols, void* to) {
+  with_form<T>([&]<class Form>(Form) { pack_columns_in<Form>(p, col, cols, to); });
+}
+
+/// Bytes of B of n columns, packed.
+template <class T>
+int64_t packed_bytes(int64_t k, int64_t segments, int64_t n) {
+  const int64_t width = panel_columns<Acc<T>>(), columns = steps_of(n, width) * width;
+  int64_t steps = 0;
+  with_form<T>([&]<class Form>(Form) { steps = Depth<Form>(k, segments).total; });
+  return columns * steps * static_cast<int64_t>(sizeof(Acc<T>));
 }
 
 /// Columns of a panel of floats times the values in a step: what the order of packed B depends on.
@@ -319,15 +382,23 @@ void gemm_tile_bf16(const Gemm<BFloat16, BFloat16>& p, const Tile& t, float* w) 
 void gemm_tile_bf16_f32(const Gemm<BFloat16, float>& p, const Tile& t, float* w) {
   gemm_tile(p, t, w);
 }
-void pack_columns_f32(const MatrixView<float>& b, int64_t k, int64_t col, int64_t cols, void* to) {
-  pack_columns(b, k, col, cols, to);
+void pack_columns_f32(const Gemm<float>& p, int64_t col, int64_t cols, void* to) {
+  pack_columns(p, col, cols, to);
 }
-void pack_columns_f64(const MatrixView<double>& b, int64_t k, int64_t col, int64_t cols, void* to) {
-  pack_columns(b, k, col, cols, to);
+void pack_columns_f64(const Gemm<double>& p, int64_t col, int64_t cols, void* to) {
+  pack_columns(p, col, cols, to);
 }
-void pack_columns_bf16(const MatrixView<BFloat16>& b, int64_t k, int64_t col, int64_t cols,
-                       void* to) {
-  pack_columns(b, k, col, cols, to);
+void pack_columns_bf16(const Gemm<BFloat16>& p, int64_t col, int64_t cols, void* to) {
+  pack_columns(p, col, cols, to);
+}
+int64_t packed_bytes_f32(int64_t k, int64_t segments, int64_t n) {
+  return packed_bytes<float>(k, segments, n);
+}
+int64_t packed_bytes_f64(int64_t k, int64_t segments, int64_t n) {
+  return packed_bytes<double>(k, segments, n);
+}
+int64_t packed_bytes_bf16(int64_t k, int64_t segments, int64_t n) {
+  return packed_bytes<BFloat16>(k, segments, n);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -344,6 +415,9 @@ HWY_EXPORT(gemm_tile_bf16_f32);
 HWY_EXPORT(pack_columns_f32);
 HWY_EXPORT(pack_columns_f64);
 HWY_EXPORT(pack_columns_bf16);
+HWY_EXPORT(packed_bytes_f32);
+HWY_EXPORT(packed_bytes_f64);
+HWY_EXPORT(packed_bytes_bf16);
 HWY_EXPORT(bf16_form);
 
 namespace {
@@ -365,6 +439,12 @@ auto pack_columns_of(float) { return HWY_DYNAMIC_DISPATCH(pack_columns_f32); }
 auto pack_columns_of(double) { return HWY_DYNAMIC_DISPATCH(pack_columns_f64); }
 auto pack_columns_of(BFloat16) { return HWY_DYNAMIC_DISPATCH(pack_columns_bf16); }
 
+auto packed_bytes_of(float) { return HWY_DYNAMIC_DISPATCH(packed_bytes_f32); }
+auto packed_bytes_of(double) { return HWY_DYNAMIC_DISPATCH(packed_bytes_f64); }
+auto packed_bytes_of(BFloat16) { return HWY_DYNAMIC_DISPATCH(packed_bytes_bf16); }
+
+int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 /// Tiles of one product, in rows of tiles.
 struct Grid {
   int64_t rows, cols;  ///< of a tile
@@ -378,15 +458,37 @@ struct Grid {
 
 /// Small products get smaller tiles, so that several threads have work. The tiling never changes a
 /// bit of the result.
-Grid grid_for(int64_t m, int64_t n, int64_t batch) {
-  constexpr int64_t kEnough = 8;
-  const auto up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
-  Grid g{kTileRows, kTileCols, up(m, kTileRows), up(n, kTileCols)};
-  while (g.rows > 72 && g.down * g.across * batch < kEnough && m > g.rows / 2) {
+template <class T, class O>
+Grid grid_for(const Gemm<T, O>& p, int64_t batch) {
+  constexpr int64_t kEnough = 8, kFewestRows = 72, kFewestCols = 32;
+  constexpr int64_t kWorthATask = 1 << 18;  // multiplications
+  Grid g{kTileRows, kTileCols, up(p.m, kTileRows), up(p.n, kTileCols)};
+  const auto too_few = [&] { return g.down * g.across * batch < kEnough; };
+  while (g.rows > kFewestRows && too_few() && p.m > g.rows / 2) {
     g.rows /= 2;
-    g.down = up(m, g.rows);
+    g.down = up(p.m, g.rows);
+  }
+  while (g.cols > kFewestCols && too_few() && p.n > g.cols / 2 &&
+         std::min(g.rows, p.m) * g.cols * p.k > 2 * kWorthATask) {
+    g.cols /= 2;
+    g.across = up(p.n, g.cols);
   }
   return g;
+}
+
+/// All of the B of p, on all threads.
+template <class T, class O>
+void pack_all(const Gemm<T, O>& p, void* to) {
+  const Gemm<T> whole{.n = p.n, .k = p.k, .b = p.b, .segments = p.segments};
+  constexpr int64_t kColsPerTask = 32;
+  const auto pack = pack_columns_of(T());
+  parallel_ranges(p.n, kColsPerTask,
+                  [&](int64_t begin, int64_t end) { pack(whole, begin, end - begin, to); });
+}
+
+template <class T, class O>
+int64_t segments_of(const Gemm<T, O>& p) {
+  return p.segments == nullptr ? 1 : p.segments->count;
 }
 
 }  // namespace
@@ -395,39 +497,39 @@ int64_t gemm_workspace_size() {
   return kTileRows * kDepthStride + kDepth * kTileCols + kTileRows * kTileCols;
 }
 
-template <class T>
-std::shared_ptr<const void> packed_b(Storage& owner, const MatrixView<T>& b, int64_t k, int64_t n) {
+template <class T, class O>
+std::shared_ptr<const void> packed_b(Storage& owner, const Gemm<T, O>& p) {
   constexpr int64_t kKind = -2;  // no key of a convolution begins with it
   const auto offset =
-      reinterpret_cast<const std::byte*>(b.data) - static_cast<const std::byte*>(owner.data());
-  const int64_t form = HWY_DYNAMIC_DISPATCH(bf16_form)();
-  return owner.derived({kKind, form, offset, b.row_stride, k, n}, [&]() -> Storage::Derived {
-    const int64_t tiles = (n + kTileCols - 1) / kTileCols;
-    const auto kept =
-        Storage::allocate(static_cast<size_t>(tiles * kTileCols * k) * sizeof(Acc<T>), kCpu);
-    const auto pack = pack_columns_of(T());
-    parallel_for(tiles, [&](int64_t i) {
-      const int64_t col = i * kTileCols;
-      pack(b, k, col, std::min(kTileCols, n - col), kept->data());
-    });
-    return {kept, kept->data()};
-  });
+      reinterpret_cast<const std::byte*>(p.b.data) - static_cast<const std::byte*>(owner.data());
+  const int64_t form = HWY_DYNAMIC_DISPATCH(bf16_form)(), segments = segments_of(p);
+  const int64_t distance = segments == 1 ? 0 : p.segments->b_distance;
+  return owner.derived(
+      {kKind, form, offset, p.b.row_stride, p.b.col_stride, p.k, p.n, segments, distance},
+      [&]() -> Storage::Derived {
+        const int64_t bytes = packed_bytes_of(T())(p.k, segments, p.n);
+        const auto kept = Storage::allocate(static_cast<size_t>(bytes), kCpu);
+        pack_all(p, kept->data());
+        return {kept, kept->data()};
+      });
 }
 
 template <class T, class O>
 void gemm_serial(const Gemm<T, O>& p, Acc<T>* workspace) {
-  const Grid g = grid_for(p.m, p.n, 8);
+  constexpr int64_t kManyProducts = 8;
+  const Grid g = grid_for(p, kManyProducts);
   for (int64_t i = 0; i < g.down * g.across; ++i) run_tile(p, g.tile(i, p.m, p.n), workspace);
 }
 
 template <class T, class O>
 void gemm(Launch& launch, const Gemm<T, O>& p) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return;
-  const Grid g = grid_for(p.m, p.n, p.batch);
+  Gemm<T, O> product = p;
+  const Grid g = grid_for(p, p.batch);
   const int64_t tiles = g.down * g.across;
   ScratchSlots<Acc<T>> slots(launch, tiles * p.batch, gemm_workspace_size());
   parallel_for(tiles * p.batch, [&](int64_t task) {
-    Gemm<T, O> one = p;
+    Gemm<T, O> one = product;
     one.a.data += task / tiles * p.a_batch;
     one.b.data += task / tiles * p.b_batch;
     one.c += task / tiles * p.c_batch;
@@ -437,19 +539,13 @@ void gemm(Launch& launch, const Gemm<T, O>& p) {
 
 #define ITO_GEMM(T, O)                                   \
   template void gemm(Launch& launch, const Gemm<T, O>&); \
-  template void gemm_serial(const Gemm<T, O>&, Acc<T>*);
+  template void gemm_serial(const Gemm<T, O>&, Acc<T>*); \
+  template std::shared_ptr<const void> packed_b(Storage&, const Gemm<T, O>&);
 ITO_GEMM(float, float)
 ITO_GEMM(double, double)
 ITO_GEMM(BFloat16, BFloat16)
 ITO_GEMM(BFloat16, float)
 #undef ITO_GEMM
-#define ITO_PACKED(T)                                                                      \
-  template std::shared_ptr<const void> packed_b(Storage&, const MatrixView<T>&, int64_t k, \
-                                                int64_t n);
-ITO_PACKED(float)
-ITO_PACKED(double)
-ITO_PACKED(BFloat16)
-#undef ITO_PACKED
 
 }  // namespace ito
 #endif

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "engine/autograd/op_info.h"
@@ -28,6 +29,15 @@ enum class GemmStart : uint8_t {
   result,  ///< C = C + A B, for results in the accumulation type
 };
 
+/// A depth in equal segments, each with rows of A of its own: the taps of a convolution, say.
+template <class T>
+struct Segments {
+  int64_t count = 1;
+  int64_t b_distance = 0;  ///< elements from a segment of B to the next
+  /// Sets to[i] to the values of a segment in A's row `first + i`, or to null: zeros.
+  std::function<void(int64_t segment, int64_t first, int64_t rows, const T** to)> rows;
+};
+
 /// C[m, n] = A[m, k] B[k, n] + bias[n], `batch` times at the given distances (0: shared).
 /// C is row-major with rows `c_stride` apart. T, O: f32 f32, f64 f64, bf16 bf16, or bf16 f32.
 template <class T, class O = T>
@@ -39,13 +49,14 @@ struct Gemm {
   int64_t c_stride = 0;
   GemmStart start = GemmStart::zero;
   int64_t batch = 1, a_batch = 0, b_batch = 0, c_batch = 0;
-  const void* packed_b = nullptr;  ///< from packed_b() of the same b, or null
+  const Segments<T>* segments = nullptr;  ///< or null: one, of a's rows. `a` is not used, batch 1
+  const void* packed_b = nullptr;         ///< from packed_b() of the same b, or null
 };
 
-/// B[k, n] in the order in which a product reads it, kept where the storage of B keeps what is
+/// The B of p in the order in which a product reads it, kept where the storage of B keeps what is
 /// derived from it (Storage::keep_derived): for weights that serve many products.
-template <class T>
-std::shared_ptr<const void> packed_b(Storage& owner, const MatrixView<T>& b, int64_t k, int64_t n);
+template <class T, class O>
+std::shared_ptr<const void> packed_b(Storage& owner, const Gemm<T, O>& p);
 
 /// Runs on all threads.
 template <class T, class O>

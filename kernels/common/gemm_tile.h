@@ -5,9 +5,10 @@
 
 namespace ito {
 
-// One task computes a tile of at most kTileRows x kTileCols, in steps of kDepth along k. A, B and
-// the sums of a tile stay in the second-level cache, a panel of B in the first. Rows of packed A
-// are padded so that they do not fall on the same cache sets.
+// One task computes a tile of at most kTileRows x kTileCols, kDepth steps along the depth at a time
+// (a step: a value, or a pair of bf16). A, B and the sums of a tile stay in the second-level cache,
+// a panel of B in the first. Rows of packed A are padded so that they do not fall on the same cache
+// sets.
 constexpr int64_t kTileRows = 288, kTileCols = 128, kDepth = 128, kDepthStride = kDepth + 16;
 
 /// A piece of the result.

@@ -47,34 +47,6 @@ void gather_columns(const Conv2dParams& p, const T* x, int64_t first, int64_t ro
   }
 }
 
-/// The output index that tap `i` takes position `at` from: (at + pad - i * dilation) / stride, or
-/// -1.
-int64_t output_index(const Conv2dParams& p, int64_t at, int64_t pad, int64_t i, int64_t size) {
-  const int64_t scaled = at + pad - i * p.dilation;
-  if (scaled < 0 || scaled % p.stride != 0 || scaled / p.stride >= size) return -1;
-  return scaled / p.stride;
-}
-
-/// Columns [rows * w, co * kh * kw]: what x's rows [first, first + rows) contributed to in y.
-template <class T>
-void gather_adjoint_columns(const Conv2dParams& p, const T* gy, int64_t first, int64_t rows,
-                            T* column) {
-  const int64_t taps = p.kh * p.kw;
-  for (int64_t row = first; row < first + rows; ++row) {
-    for (int64_t col = 0; col < p.w; ++col, column += p.co * taps) {
-      for (int64_t i = 0; i < p.kh; ++i) {
-        const int64_t r = output_index(p, row, p.pad_top, i, p.ho);
-        for (int64_t j = 0; j < p.kw; ++j) {
-          const int64_t s = output_index(p, col, p.pad_left, j, p.wo);
-          const T* from = r < 0 || s < 0 ? nullptr : gy + (r * p.wo + s) * p.co;
-          T* to = column + i * p.kw + j;
-          for (int64_t o = 0; o < p.co; ++o) to[o * taps] = from != nullptr ? from[o] : T{};
-        }
-      }
-    }
-  }
-}
-
 /// Buffers of one thread: columns, and the workspace of the matrix product.
 template <class T>
 struct Buffers {
@@ -90,49 +62,87 @@ struct Buffers {
   }
 };
 
+/// Where tap `i` of the output at `at` reads: at * stride - pad + i * dilation, or -1 outside.
+int64_t input_index(const Conv2dParams& p, int64_t at, int64_t pad, int64_t i, int64_t size) {
+  const int64_t from = at * p.stride - pad + i * p.dilation;
+  return from >= 0 && from < size ? from : -1;
+}
+
+/// The output whose tap `i` reads position `at`: (at + pad - i * dilation) / stride, or -1.
+int64_t output_index(const Conv2dParams& p, int64_t at, int64_t pad, int64_t i, int64_t size) {
+  const int64_t scaled = at + pad - i * p.dilation;
+  if (p.stride == 1) return scaled >= 0 && scaled < size ? scaled : -1;
+  if (scaled < 0 || scaled % p.stride != 0 || scaled / p.stride >= size) return -1;
+  return scaled / p.stride;
+}
+
+/// Images [n, height, width, channels].
+template <class T>
+struct Images {
+  T* data;
+  int64_t height, width, channels;
+};
+
+/// to[r] = the pixel of `from` that tap `tap` takes for pixel `first + r` of all images of
+/// `result`, or null outside of it. index(p, at, pad, i, size) is one of the two above.
+template <class T, class Index>
+void find_pixels(const Conv2dParams& p, const Images<T>& from, const Images<T>& result, int64_t tap,
+                 int64_t first, int64_t rows, Index index, const T** to) {
+  const int64_t i = tap / p.kw, j = tap % p.kw;
+  int64_t col = first % result.width, row = first / result.width % result.height;
+  const T* image =
+      from.data + first / (result.width * result.height) * from.height * from.width * from.channels;
+  int64_t y = index(p, row, p.pad_top, i, from.height);
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t x = index(p, col, p.pad_left, j, from.width);
+    to[r] = x < 0 || y < 0 ? nullptr : image + (y * from.width + x) * from.channels;
+    if (++col < result.width) continue;
+    col = 0;
+    if (++row == result.height) {
+      row = 0;
+      image += from.height * from.width * from.channels;
+    }
+    y = index(p, row, p.pad_top, i, from.height);
+  }
+}
+
+/// The convolution as one matrix product for all images: a row for every pixel of the result, whose
+/// segments are what each tap reads of `from`. Weights are read once for many rows, so small images
+/// share them. b: the weights of the first tap, [from.channels, result.channels].
+template <class T, class Index>
+void multiply_pixels(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t,
+                     const Images<T>& from, const Images<T>& result, const MatrixView<T>& b,
+                     const T* bias, Index index) {
+  const int64_t taps = p.kh * p.kw;
+  const Segments<T> segments{.count = taps,
+                             .b_distance = p.ci,
+                             .rows = [&](int64_t tap, int64_t first, int64_t rows, const T** to) {
+                               find_pixels(p, from, result, tap, first, rows, index, to);
+                             }};
+  Gemm<T> product{.m = p.n * result.height * result.width,
+                  .n = result.channels,
+                  .k = taps * from.channels,
+                  .b = b,
+                  .bias = bias,
+                  .c = result.data,
+                  .c_stride = result.channels,
+                  .segments = &segments};
+  const bool is_kept = t.weights_owner != nullptr && t.weights_owner->keeps_derived();
+  const auto kept = is_kept ? packed_b(*t.weights_owner, product) : nullptr;
+  product.packed_b = kept.get();
+  gemm(launch, product);
+}
+
 template <class T>
 void forward_portable(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
-  const int64_t depth = p.kh * p.kw * p.ci;
-  const RowTiles tiles(p.ho, p.wo, depth);
-  Buffers<T> buffers(launch, p.n * tiles.count, tiles.rows * p.wo * depth);
-  parallel_for(p.n * tiles.count, [&](int64_t task) {
-    const int64_t image = task / tiles.count, tile = task % tiles.count;
-    const int64_t first = tiles.first(tile), rows = tiles.size(tile);
-    buffers.with([&](T* columns, Acc<T>* workspace) {
-      gather_columns(p, t.x + image * p.x_image(), first, rows, columns);
-      gemm_serial(Gemm<T>{.m = rows * p.wo,
-                          .n = p.co,
-                          .k = depth,
-                          .a = {columns, depth, 1},
-                          .b = {t.w, 1, depth},
-                          .bias = t.bias,
-                          .c = t.y + image * p.y_image() + first * p.wo * p.co,
-                          .c_stride = p.co},
-                  workspace);
-    });
-  });
+  multiply_pixels(launch, p, t, Images<T>{t.x, p.h, p.w, p.ci}, Images<T>{t.y, p.ho, p.wo, p.co},
+                  {t.w, 1, p.kh * p.kw * p.ci}, t.bias, input_index);
 }
 
 template <class T>
 void dx_portable(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
-  const int64_t depth = p.co * p.kh * p.kw;
-  const RowTiles tiles(p.h, p.w, depth);
-  Buffers<T> buffers(launch, p.n * tiles.count, tiles.rows * p.w * depth);
-  parallel_for(p.n * tiles.count, [&](int64_t task) {
-    const int64_t image = task / tiles.count, tile = task % tiles.count;
-    const int64_t first = tiles.first(tile), rows = tiles.size(tile);
-    buffers.with([&](T* columns, Acc<T>* workspace) {
-      gather_adjoint_columns(p, t.y + image * p.y_image(), first, rows, columns);
-      gemm_serial(Gemm<T>{.m = rows * p.w,
-                          .n = p.ci,
-                          .k = depth,
-                          .a = {columns, depth, 1},
-                          .b = {t.w, p.ci, 1},
-                          .c = t.x + image * p.x_image() + first * p.w * p.ci,
-                          .c_stride = p.ci},
-                  workspace);
-    });
-  });
+  multiply_pixels(launch, p, t, Images<T>{t.y, p.ho, p.wo, p.co}, Images<T>{t.x, p.h, p.w, p.ci},
+                  {t.w, p.kh * p.kw * p.ci, 1}, static_cast<const T*>(nullptr), output_index);
 }
 
 template <class T>

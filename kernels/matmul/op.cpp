@@ -100,22 +100,22 @@ struct Matmul {
     const MatmulSizes s = sizes_of(x[0].shape(), x[1].shape(), t);
     if (y[0].numel() == 0) return;
     dispatch_float(y[0].dtype(), name, [&]<class T>() {
-      const MatrixView<T> b = view_of<T>(x[1], t.b);
-      const bool is_kept = s.b_batch == 0 && x[1].storage()->keeps_derived();
-      const auto packed = is_kept ? packed_b(*x[1].storage(), b, s.k, s.n) : nullptr;
-      gemm(launch, Gemm<T>{.m = s.m,
-                           .n = s.n,
-                           .k = s.k,
-                           .a = view_of<T>(x[0], t.a),
-                           .b = b,
-                           .bias = x[2] ? x[2].data<T>() : nullptr,
-                           .c = y[0].data<T>(),
-                           .c_stride = s.n,
-                           .batch = s.batch,
-                           .a_batch = s.a_batch,
-                           .b_batch = s.b_batch,
-                           .c_batch = s.m * s.n,
-                           .packed_b = packed.get()});
+      Gemm<T> p{.m = s.m,
+                .n = s.n,
+                .k = s.k,
+                .a = view_of<T>(x[0], t.a),
+                .b = view_of<T>(x[1], t.b),
+                .bias = x[2] ? x[2].data<T>() : nullptr,
+                .c = y[0].data<T>(),
+                .c_stride = s.n,
+                .batch = s.batch,
+                .a_batch = s.a_batch,
+                .b_batch = s.b_batch,
+                .c_batch = s.m * s.n};
+      Storage& weights = *x[1].storage();
+      const auto kept = s.b_batch == 0 && weights.keeps_derived() ? packed_b(weights, p) : nullptr;
+      p.packed_b = kept.get();
+      gemm(launch, p);
     });
   }
 
