@@ -23,7 +23,8 @@ static_assert(kTileRows % kRows == 0);
 /// them.
 template <Order kOrder, class A>
 HWY_INLINE void multiply_rows(int64_t rows, const Product<A>& p) {
-  if (rows > 4) return multiply<kRows, kVectors, kOrder>(p);
+  if (rows > 8) return multiply<kRows, kVectors, kOrder>(p);
+  if (rows > 4) return multiply<std::min(kRows, 8), kVectors, kOrder>(p);
   if (rows > 2) return multiply<4, kVectors, kOrder>(p);
   if (rows == 2) return multiply<2, kVectors, kOrder>(p);
   multiply<1, kVectors, kOrder>(p);
@@ -303,6 +304,86 @@ void pack_columns_in(const Gemm<T, O>& p, int64_t col, int64_t cols, void* to) {
   pack_b<Form>(p, 0, total, col, cols, total * width, panel);
 }
 
+/// Whether the rows of each segment are worth picking out, so that zeros are not multiplied: else
+/// segments are too short for register tiles of their own.
+template <class Form, class T, class O>
+bool picks_rows(const Gemm<T, O>& p) {
+  constexpr int64_t kFewestSteps = 48;
+  return p.segments != nullptr && Depth<Form>(p).steps >= kFewestSteps;
+}
+
+/// Rows of a tile that a segment has values for.
+template <class T>
+struct PickedRows {
+  int64_t count = 0;
+  const T* from[kTileRows];
+  int64_t at[kTileRows];  ///< their places in the tile
+
+  PickedRows(const Segments<T>& segments, int64_t segment, const Tile& t) {
+    segments.rows(segment, t.row, t.rows, from);
+    for (int64_t r = 0; r < t.rows; ++r) {
+      from[count] = from[r];
+      at[count] = r;
+      count += from[r] != nullptr;
+    }
+  }
+};
+
+/// to[r, panel] = from[r, panel] for rows of a panel's columns.
+template <class A>
+HWY_INLINE void copy_panel_row(const A* from, A* to) {
+  const hn::ScalableTag<A> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int v = 0; v < kVectors; ++v) hn::StoreU(hn::LoadU(d, from + v * lanes), d, to + v * lanes);
+}
+
+/// Rows `at` of the sums += packed A packed B; row i of A belongs to row at[i].
+template <class Step, class A>
+void multiply_picked(const int64_t* at, int64_t rows, int64_t cols, int64_t steps, const Step* a,
+                     const Step* b, int64_t panel_step, A* sums) {
+  const int64_t width = panel_columns<A>();
+  HWY_ALIGN A buffer[kRows * kTileCols];
+  for (int64_t j = 0; j < cols; j += width, b += panel_step) {
+    for (int64_t r = 0; r < rows; r += kRows) {
+      const int64_t count = std::min<int64_t>(kRows, rows - r);
+      const Tile one{0, count, 0, width};
+      const bool whole = count == kRows && at[r + kRows - 1] - at[r] == kRows - 1;
+      A* c = whole ? sums + at[r] * kTileCols + j : buffer;
+      for (int64_t i = 0; !whole && i < count; ++i) {
+        copy_panel_row(sums + at[r + i] * kTileCols + j, buffer + i * kTileCols);
+      }
+      multiply_tile<Order::by_row>(one, steps, a + r * kDepthStride, b, 0, c);
+      for (int64_t i = 0; !whole && i < count; ++i) {
+        copy_panel_row(buffer + i * kTileCols, sums + at[r + i] * kTileCols + j);
+      }
+    }
+  }
+}
+
+/// Sums of a tile += the segments' products, each for the rows that it has values for.
+template <class Form, class T, class O, class Step, class A>
+void add_segments(const Gemm<T, O>& p, const Tile& t, Step* a, Step* b, A* sums) {
+  const auto* packed = static_cast<const Step*>(p.packed_b);
+  const Depth<Form> depth(p);
+  const int64_t width = panel_columns<A>();
+  for (int64_t segment = 0; segment < p.segments->count; ++segment) {
+    const PickedRows<T> rows(*p.segments, segment, t);
+    for (int64_t first = 0; first < depth.steps; first += kDepth) {
+      const int64_t steps = std::min(kDepth, depth.steps - first),
+                    at = segment * depth.steps + first;
+      const int64_t value = first * Form::kPerStep;
+      const int64_t values = std::min(steps * Form::kPerStep, depth.values - value);
+      for (int64_t r = 0; r < rows.count; ++r) {
+        Form::copy_row(rows.from[r] + value, values, a + r * kDepthStride);
+      }
+      const Step* right = packed == nullptr ? b : packed + t.col * depth.total + at * width;
+      const int64_t panel_step = (packed == nullptr ? steps : depth.total) * width;
+      if (packed == nullptr) pack_b<Form>(p, at, steps, t.col, t.cols, panel_step, b);
+      multiply_picked(rows.at, rows.count, t.cols, steps, a, right, panel_step, sums);
+    }
+  }
+}
+
 /// A tile of the product, with operands packed in the given form.
 template <class Form, class T, class O, class A = Acc<T>>
 void gemm_tile_in(const Gemm<T, O>& p, const Tile& t, A* workspace) {
@@ -319,6 +400,10 @@ void gemm_tile_in(const Gemm<T, O>& p, const Tile& t, A* workspace) {
       const O* c = p.c + (t.row + r) * p.c_stride + t.col;
       if (p.start == GemmStart::result) std::copy_n(c, t.cols, row);
     }
+  }
+  if (picks_rows<Form>(p)) {
+    add_segments<Form>(p, t, a, b, sums);
+    return write_tile(p, t, sums);
   }
   const int64_t total = Depth<Form>(p).total, width = panel_columns<A>();
   for (int64_t at = 0; at < total; at += kDepth) {
@@ -459,16 +544,15 @@ struct Grid {
 /// Small products get smaller tiles, so that several threads have work. The tiling never changes a
 /// bit of the result.
 template <class T, class O>
-Grid grid_for(const Gemm<T, O>& p, int64_t batch) {
-  constexpr int64_t kEnough = 8, kFewestRows = 72, kFewestCols = 32;
-  constexpr int64_t kWorthATask = 1 << 18;  // multiplications
+Grid grid_for(const Gemm<T, O>& p, int64_t batch, int64_t threads) {
+  constexpr int64_t kFewestRows = 72, kFewestCols = 64, kWorthATask = 1 << 18;  // multiplications
   Grid g{kTileRows, kTileCols, up(p.m, kTileRows), up(p.n, kTileCols)};
-  const auto too_few = [&] { return g.down * g.across * batch < kEnough; };
-  while (g.rows > kFewestRows && too_few() && p.m > g.rows / 2) {
+  const auto tasks = [&] { return g.down * g.across * batch; };
+  while (g.rows > kFewestRows && tasks() < 4 * threads && p.m > g.rows / 2) {
     g.rows /= 2;
     g.down = up(p.m, g.rows);
   }
-  while (g.cols > kFewestCols && too_few() && p.n > g.cols / 2 &&
+  while (g.cols > kFewestCols && tasks() < 2 * threads && p.n > g.cols / 2 &&
          std::min(g.rows, p.m) * g.cols * p.k > 2 * kWorthATask) {
     g.cols /= 2;
     g.across = up(p.n, g.cols);
@@ -516,8 +600,7 @@ std::shared_ptr<const void> packed_b(Storage& owner, const Gemm<T, O>& p) {
 
 template <class T, class O>
 void gemm_serial(const Gemm<T, O>& p, Acc<T>* workspace) {
-  constexpr int64_t kManyProducts = 8;
-  const Grid g = grid_for(p, kManyProducts);
+  const Grid g = grid_for(p, 1, 1);
   for (int64_t i = 0; i < g.down * g.across; ++i) run_tile(p, g.tile(i, p.m, p.n), workspace);
 }
 
@@ -525,7 +608,7 @@ template <class T, class O>
 void gemm(Launch& launch, const Gemm<T, O>& p) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return;
   Gemm<T, O> product = p;
-  const Grid g = grid_for(p, p.batch);
+  const Grid g = grid_for(p, p.batch, num_threads());
   const int64_t tiles = g.down * g.across;
   ScratchSlots<Acc<T>> slots(launch, tiles * p.batch, gemm_workspace_size());
   parallel_for(tiles * p.batch, [&](int64_t task) {

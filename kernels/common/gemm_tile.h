@@ -9,7 +9,7 @@ namespace ito {
 // (a step: a value, or a pair of bf16). A, B and the sums of a tile stay in the second-level cache,
 // a panel of B in the first. Rows of packed A are padded so that they do not fall on the same cache
 // sets.
-constexpr int64_t kTileRows = 288, kTileCols = 128, kDepth = 128, kDepthStride = kDepth + 16;
+constexpr int64_t kTileRows = 288, kTileCols = 128, kDepth = 256, kDepthStride = kDepth + 16;
 
 /// A piece of the result.
 struct Tile {

@@ -5,62 +5,12 @@
 #include "engine/core/math_mode.h"
 #include "engine/core/parallel.h"
 #include "kernels/common/gemm.h"
-#include "kernels/common/scratch_slots.h"
 #include "kernels/conv2d/cpu_algorithm.h"
 #include "kernels/conv2d/weights_gradient.h"
 #include "kernels/conv2d/winograd.h"
 
 namespace ito {
 namespace {
-
-/// Bands of image rows whose columns fit in the second-level cache.
-struct RowTiles {
-  int64_t height, rows, count;
-
-  RowTiles(int64_t image_rows, int64_t width, int64_t depth) : height(image_rows) {
-    constexpr int64_t kPixels = 256, kElements = 1 << 17;
-    const int64_t pixels = std::min(kPixels, kElements / std::max<int64_t>(depth, 1));
-    rows = std::clamp<int64_t>(pixels / width, 1, height);
-    count = (height + rows - 1) / rows;
-  }
-  int64_t first(int64_t tile) const { return tile * rows; }
-  int64_t size(int64_t tile) const { return std::min(rows, height - tile * rows); }
-};
-
-/// Columns [rows * wo, kh * kw * ci]: what the outputs of y's rows [first, first + rows) read of x.
-template <class T>
-void gather_columns(const Conv2dParams& p, const T* x, int64_t first, int64_t rows, T* column) {
-  for (int64_t r = first; r < first + rows; ++r) {
-    for (int64_t s = 0; s < p.wo; ++s) {
-      for (int64_t i = 0; i < p.kh; ++i) {
-        const int64_t row = r * p.stride - p.pad_top + i * p.dilation;
-        for (int64_t j = 0; j < p.kw; ++j, column += p.ci) {
-          const int64_t col = s * p.stride - p.pad_left + j * p.dilation;
-          if (row < 0 || row >= p.h || col < 0 || col >= p.w) {
-            std::fill_n(column, p.ci, T{});
-          } else {
-            std::copy_n(x + (row * p.w + col) * p.ci, p.ci, column);
-          }
-        }
-      }
-    }
-  }
-}
-
-/// Buffers of one thread: columns, and the workspace of the matrix product.
-template <class T>
-struct Buffers {
-  ScratchSlots<T> columns;
-  ScratchSlots<Acc<T>> workspace;
-
-  Buffers(Launch& launch, int64_t chunks, int64_t columns_size)
-      : columns(launch, chunks, columns_size), workspace(launch, chunks, gemm_workspace_size()) {}
-
-  template <class Body>
-  void with(Body&& body) {
-    columns.with([&](T* c) { workspace.with([&](Acc<T>* w) { body(c, w); }); });
-  }
-};
 
 /// Where tap `i` of the output at `at` reads: at * stride - pad + i * dilation, or -1 outside.
 int64_t input_index(const Conv2dParams& p, int64_t at, int64_t pad, int64_t i, int64_t size) {
@@ -134,13 +84,13 @@ void multiply_pixels(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T
 }
 
 template <class T>
-void forward_portable(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
+void forward_product(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
   multiply_pixels(launch, p, t, Images<T>{t.x, p.h, p.w, p.ci}, Images<T>{t.y, p.ho, p.wo, p.co},
                   {t.w, 1, p.kh * p.kw * p.ci}, t.bias, input_index);
 }
 
 template <class T>
-void dx_portable(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
+void dx_product(Launch& launch, const Conv2dParams& p, const Conv2dArrays<T>& t) {
   multiply_pixels(launch, p, t, Images<T>{t.y, p.ho, p.wo, p.co}, Images<T>{t.x, p.h, p.w, p.ci},
                   {t.w, p.kh * p.kw * p.ci, 1}, static_cast<const T*>(nullptr), output_index);
 }
@@ -155,16 +105,29 @@ bool by_library(Launch& launch, ConvDirection direction, const Conv2dParams& p,
   }
 }
 
+/// Whether our own product is the faster: where small images read many weights, which oneDNN reads
+/// again for every image and band of it. By the shape of one image alone, because its result must
+/// not depend on the others; measured for the shapes of networks (bench/LOG.md).
+template <class T>
+bool prefers_product(ConvDirection direction, const Conv2dParams& p) {
+  constexpr int64_t kMostPixels = 64, kFewestChannels = 96, kBytesPerPixel = 1 << 15;
+  const int64_t pixels = std::max(p.h * p.w, p.ho * p.wo);
+  const int64_t bytes = p.weights() * static_cast<int64_t>(sizeof(T));
+  return direction != ConvDirection::dw && p.stride == 1 && pixels <= kMostPixels &&
+         std::min(p.ci, p.co) >= kFewestChannels && bytes >= kBytesPerPixel * pixels;
+}
+
 template <class T>
 void direct(Launch& launch, ConvDirection direction, const Conv2dParams& p,
             const Conv2dArrays<T>& t) {
-  const bool own = direction == ConvDirection::dw && weights_gradient_pays<T>(p);
+  const bool own = prefers_product<T>(direction, p) ||
+                   (direction == ConvDirection::dw && weights_gradient_pays<T>(p));
   if (!own && by_library(launch, direction, p, t)) return;
   switch (direction) {
     case ConvDirection::forward:
-      return forward_portable(launch, p, t);
+      return forward_product(launch, p, t);
     case ConvDirection::dx:
-      return dx_portable(launch, p, t);
+      return dx_product(launch, p, t);
     case ConvDirection::dw:
       return conv2d_weights_gradient(launch, p, t);
   }

@@ -1,7 +1,9 @@
 // CPU kernels of conv2d, conv2d_dx and conv2d_dw.
 //
-// Directly, f32 and bf16 go to oneDNN where it has a kernel for the machine and the shape; f64 and
-// the rest to the portable path: small tiles of columns (im2col) times our own matrix product.
+// Directly, f32 and bf16 go to oneDNN where it has a kernel for the machine and the shape, unless
+// the image is small and the weights are many. Those, f64 and the rest are our own matrix product:
+// for forward and dx of all images at once, a row for every pixel of the result, gathered tap by
+// tap (after Dukhan 2019, "The indirect convolution algorithm"); for dw of small tiles of columns.
 #pragma once
 
 #include <functional>

@@ -70,6 +70,7 @@ std::vector<Conv2dCase> conv2d_cases() {
       {"padding_beyond_kernel", {1, 3, 3, 2}, {2, 3, 3, 2}, wide3},
       {"row_kernel", {2, 3, 9, 2}, {3, 1, 4, 2}, {.pad_left = 2, .pad_right = 1}},
       {"one_pixel", {3, 1, 1, 4}, {5, 3, 3, 4}, same3},
+      {"four_pixels", {3, 2, 2, 97}, {99, 3, 3, 97}, same3, false},
       {"no_images", {0, 4, 4, 3}, {2, 3, 3, 3}, same3},
       {"odd_channels", {2, 9, 8, 33}, {37, 3, 3, 33}, same3, false},
       {"many_channels", {3, 8, 8, 64}, {96, 3, 3, 64}, same3, false},

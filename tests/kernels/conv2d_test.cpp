@@ -37,6 +37,12 @@ std::vector<ConvCase> network_cases() {
       {{7, 8, 8, 96}, {64, 1, 1, 96}, {}},
       {{7, 16, 16, 24}, {40, 3, 3, 24}, {.stride = 2, .pad_bottom = 1, .pad_right = 1}},
       {{7, 4, 4, 128}, {64, 3, 3, 128}, kSame3},
+      // Few pixels and many weights: our own product, in several tiles of rows at 64 images.
+      {{7, 4, 4, 256}, {130, 3, 3, 256}, kSame3},
+      {{7, 4, 3, 129}, {257, 3, 3, 129}, kSame3},
+      {{7, 1, 1, 128}, {96, 3, 3, 128}, kSame3},
+      {{7, 5, 4, 160}, {200, 2, 3, 160}, {.pad_top = 2, .pad_left = 1}},
+      {{7, 7, 8, 300}, {420, 3, 3, 300}, {1, 2, 2, 2, 2, 2}},
       {{37, 24, 24, 3}, {8, 3, 3, 3}, kSame3},                // several images in each partial sum
       {{7, 36, 35, 64}, {64, 3, 3, 64}, kSame3},              // several bands
       {{7, 5, 4, 272}, {304, 3, 3, 272}, kSame3},             // channels that lie far apart
@@ -139,6 +145,29 @@ TEST(Conv2d, ExactWhereTheLibraryIsNot) {
   };
   for (const ConvCase& c : cases) {
     for (const DType dtype : {DType::f32, DType::bf16}) expect_exact(c, dtype);
+  }
+}
+
+// Kept weights serve later calls, in either order, until they are written to.
+TEST(Conv2d, KeptWeightsFollowTheirSource) {
+  const NoGradScope off;
+  for (const ConvCase& c : network_cases()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      SCOPED_TRACE(name_of(c) + " " + std::string(name_of(dtype)));
+      const Tensor x = fractions(c.x, dtype, 1), gy = fractions(shape_of_y(c), dtype, 4);
+      const Tensor w = fractions(c.w, dtype, 2), other = fractions(c.w, dtype, 5);
+      const auto expect_equal = [&](const Tensor& a, const Tensor& b) {
+        EXPECT_TRUE(same_bits(ops::conv2d(x, a, {}, c.attrs), ops::conv2d(x, b, {}, c.attrs)));
+        EXPECT_TRUE(
+            same_bits(ops::conv2d_dx(gy, a, c.x, c.attrs), ops::conv2d_dx(gy, b, c.x, c.attrs)));
+      };
+      const Tensor kept = Tensor::empty(c.w, dtype);
+      kept.storage()->keep_derived();
+      for (const Tensor& source : {w, other}) {
+        kept.copy_from(source);
+        for (int call = 0; call < 2; ++call) expect_equal(kept, source);
+      }
+    }
   }
 }
 
