@@ -111,7 +111,7 @@ class Choices {
   Choices()
       : forced_(forced_algorithm()),
         kept_(cache_folder().empty() ? cache_folder() : cache_folder() / "cpu_convolutions.txt",
-              "winograd 4") {}
+              "winograd 5") {}
 
   ConvAlgorithm get(const Key& key, const std::function<void(ConvAlgorithm)>& run) {
     if (forced_) return *forced_;
