@@ -3,7 +3,7 @@
 // `ito_counted`, where callgrind collects (--toggle-collect) and at whose end it writes its sums
 // (--dump-after): a count holds no choice of the CPU's target, no symbol lookup and no first
 // allocation. Inputs are constants, since none of these kernels branches on values. Direct
-// convolutions are left out: oneDNN computes them.
+// convolutions are left out where oneDNN computes them.
 //
 // Prints the compiler, the target that Highway chose, and a line "name elements" for each kernel,
 // in the order of callgrind's sums.
@@ -185,6 +185,21 @@ void count_convolutions() {
   set_math_mode(MathMode::exact);
 }
 
+/// Direct convolutions that are our own: the weights' gradient, small images with many channels.
+void count_direct_convolutions() {
+  const ops::Conv2dAttrs same{1, 1, 1, 1, 1, 1};
+  count("conv2d_dw",
+        {"2x16x16x64_64",
+         {normal({2, 16, 16, 64}), normal({2, 16, 16, 64})},
+         attrs(ops::Conv2dDwAttrs{same, {64, 3, 3, 64}})},
+        DType::f32, Pass::forward);
+  count("conv2d",
+        {"4x4x4x128_128",
+         {normal({4, 4, 4, kChannels}), normal({kChannels, 3, 3, kChannels}), normal({kChannels})},
+         attrs(same)},
+        DType::f32, Pass::forward);
+}
+
 /// Pieces that layers and losses are put together from.
 void count_pieces() {
   const InputInit x = normal(kImage), c = normal({kChannels});
@@ -256,6 +271,7 @@ int main() {
   std::printf("target %s\n", ito::cpu_info().targets.front().c_str());
   ito::bench::count_layers();
   ito::bench::count_convolutions();
+  ito::bench::count_direct_convolutions();
   ito::bench::count_pieces();
   ito::bench::count_updates();
   return 0;
