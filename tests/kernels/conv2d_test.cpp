@@ -40,7 +40,7 @@ std::vector<ConvCase> network_cases() {
       // Few pixels and many weights: our own product, in several tiles of rows at 64 images.
       {{7, 4, 4, 256}, {130, 3, 3, 256}, kSame3},
       {{7, 4, 3, 129}, {257, 3, 3, 129}, kSame3},
-      {{7, 1, 1, 128}, {96, 3, 3, 128}, kSame3},
+      {{7, 1, 1, 128}, {128, 3, 3, 128}, kSame3},
       {{7, 5, 4, 160}, {200, 2, 3, 160}, {.pad_top = 2, .pad_left = 1}},
       {{7, 7, 8, 300}, {420, 3, 3, 300}, {1, 2, 2, 2, 2, 2}},
       {{37, 24, 24, 3}, {8, 3, 3, 3}, kSame3},                // several images in each partial sum
