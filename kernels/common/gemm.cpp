@@ -607,9 +607,15 @@ void gemm_serial(const Gemm<T, O>& p, Acc<T>* workspace) {
 template <class T, class O>
 void gemm(Launch& launch, const Gemm<T, O>& p) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return;
-  Gemm<T, O> product = p;
   const Grid g = grid_for(p, p.batch, num_threads());
   const int64_t tiles = g.down * g.across;
+  constexpr int64_t kManyRows = 3 * kTileRows;  // or every tile of rows packs B again
+  Gemm<T, O> product = p;
+  if (p.packed_b == nullptr && p.batch == 1 && p.m >= kManyRows) {
+    void* packed = launch.scratch<std::byte>(packed_bytes_of(T())(p.k, segments_of(p), p.n));
+    pack_all(p, packed);
+    product.packed_b = packed;
+  }
   ScratchSlots<Acc<T>> slots(launch, tiles * p.batch, gemm_workspace_size());
   parallel_for(tiles * p.batch, [&](int64_t task) {
     Gemm<T, O> one = product;
