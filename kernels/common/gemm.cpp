@@ -1,7 +1,6 @@
 #include "kernels/common/gemm.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/core/parallel.h"
 #include "kernels/common/bf16_dot.h"
@@ -11,6 +10,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/common/gemm.cpp"
 #include "hwy/foreach_target.h"
+#include "kernels/common/operand_forms-inl.h"
 #include "kernels/common/register_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,93 +28,6 @@ HWY_INLINE void multiply_rows(int64_t rows, const Product<A>& p) {
   if (rows > 2) return multiply<4, kVectors, kOrder>(p);
   if (rows == 2) return multiply<2, kVectors, kOrder>(p);
   multiply<1, kVectors, kOrder>(p);
-}
-
-/// Operands as they are packed: values in the accumulation type one by one, or pairs of bf16 along
-/// the depth, padded with zero. A step is one of these.
-template <class T, class A = Acc<T>>
-struct Values {
-  using Step = A;
-  static constexpr int64_t kPerStep = 1;
-
-  /// Rows of A from a row-major view; from is a row's part.
-  static void copy_row(const T* from, int64_t depth, A* to) { widen(from, depth, to); }
-  /// Step s of `count` elements whose values along the depth are `step` apart.
-  static void gather(const T* from, int64_t step, int64_t, int64_t s, int64_t count, A* to) {
-    widen(from + s * step, count, to);
-  }
-};
-
-struct Pairs {
-  using Step = Bf16Pair;
-  static constexpr int64_t kPerStep = 2;
-
-  static void copy_row(const BFloat16* from, int64_t depth, Bf16Pair* to) {
-    if (depth % 2 != 0) to[depth / 2] = 0;
-    std::memcpy(to, from, static_cast<size_t>(depth) * sizeof(BFloat16));
-  }
-  static void gather(const BFloat16* from, int64_t step, int64_t depth, int64_t s, int64_t count,
-                     Bf16Pair* to) {
-    const BFloat16 *low = from + 2 * s * step, *high = low + step;
-    if (2 * s + 1 == depth) {
-      for (int64_t i = 0; i < count; ++i) to[i] = low[i].bits;
-      return;
-    }
-    const int64_t i = interleave(hn::ScalableTag<uint32_t>(), low, high, 0, count, to);
-    interleave(hn::FixedTag<uint32_t, 1>(), low, high,
-               interleave(hn::FixedTag<uint32_t, 4>(), low, high, i, count, to), count, to);
-  }
-
- private:
-  /// Pairs of whole vectors from element i on; returns the first that is left.
-  template <class D>
-  static int64_t interleave(D d, const BFloat16* low, const BFloat16* high, int64_t i,
-                            int64_t count, Bf16Pair* to) {
-    const hn::Rebind<uint16_t, D> half;
-    const auto read = [&](const BFloat16* x) HWY_ATTR {
-      return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const uint16_t*>(x + i)));
-    };
-    for (; i + static_cast<int64_t>(hn::Lanes(d)) <= count; i += hn::Lanes(d)) {
-      hn::StoreU(hn::Or(read(low), hn::ShiftLeft<16>(read(high))), d, to + i);
-    }
-    return i;
-  }
-};
-
-/// to[k * to_step + c] = word k of row c, for c < count and k < words of 32 bits. Rows need no
-/// alignment.
-template <class Word>
-void transpose_words(const std::byte* from, int64_t row_bytes, int64_t count, int64_t words,
-                     Word* to, int64_t to_step) {
-  static_assert(sizeof(Word) == 4);
-  const hn::FixedTag<uint32_t, 4> d;
-  const hn::RepartitionToWide<decltype(d)> wide;
-  const auto row = [&](int64_t c) { return from + c * row_bytes; };
-  const auto square = [&](int64_t c, int64_t k) HWY_ATTR {
-    const auto word = [&](int64_t i) HWY_ATTR {
-      return hn::LoadU(d, reinterpret_cast<const uint32_t*>(row(c + i)) + k);
-    };
-    const auto a = word(0), b = word(1), e = word(2), f = word(3);
-    const auto low_ab = hn::BitCast(wide, hn::InterleaveLower(d, a, b));
-    const auto low_ef = hn::BitCast(wide, hn::InterleaveLower(d, e, f));
-    const auto high_ab = hn::BitCast(wide, hn::InterleaveUpper(d, a, b));
-    const auto high_ef = hn::BitCast(wide, hn::InterleaveUpper(d, e, f));
-    auto* y = reinterpret_cast<uint32_t*>(to) + k * to_step + c;
-    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, low_ab, low_ef)), d, y);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, low_ab, low_ef)), d, y + to_step);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, high_ab, high_ef)), d, y + 2 * to_step);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, high_ab, high_ef)), d, y + 3 * to_step);
-  };
-  const auto rest = [&](int64_t c, int64_t k) {
-    for (; k < words; ++k) std::memcpy(to + k * to_step + c, row(c) + 4 * k, 4);
-  };
-  int64_t c = 0;
-  for (; c + 4 <= count; c += 4) {
-    int64_t k = 0;
-    for (; k + 4 <= words; k += 4) square(c, k);
-    for (int64_t i = 0; i < 4; ++i) rest(c + i, k);
-  }
-  for (; c < count; ++c) rest(c, 0);
 }
 
 constexpr int64_t steps_of(int64_t depth, int64_t per_step) {

@@ -30,25 +30,6 @@ int64_t panel_columns() {
   return kVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<A>()));
 }
 
-/// to[i] = bf16 low[i] and high[i], or low[i] and zero if high is null: what VDPBF16PS multiplies.
-inline void make_pairs(const BFloat16* low, const BFloat16* high, int64_t count, uint32_t* to) {
-  int64_t i = 0;
-  const auto whole = [&](auto d) HWY_ATTR {
-    const hn::Rebind<uint16_t, decltype(d)> half;
-    const auto widened = [&](const BFloat16* x) HWY_ATTR {
-      return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const uint16_t*>(x + i)));
-    };
-    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-    for (; i + lanes <= count; i += lanes) {
-      const auto upper = high == nullptr ? hn::Zero(d) : hn::ShiftLeft<16>(widened(high));
-      hn::StoreU(hn::Or(widened(low), upper), d, to + i);
-    }
-  };
-  whole(hn::ScalableTag<uint32_t>());
-  whole(hn::FixedTag<uint32_t, 4>());
-  whole(hn::FixedTag<uint32_t, 1>());
-}
-
 /// c (+)= a b for register tiles. Element (r, k) of a is a[r * a_step + k] or, by_depth,
 /// a[k * a_step + r]; row k of b is at b + k * b_step, row r of c at c + r * c_step. The sums go on
 /// through all passes.

@@ -9,6 +9,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/conv2d/cpu_weights_gradient.cpp"
 #include "hwy/foreach_target.h"
+#include "kernels/common/operand_forms-inl.h"
 #include "kernels/common/register_tile-inl.h"
 
 #ifndef ITO_KERNELS_CONV2D_CPU_WEIGHTS_GRADIENT_ONCE
