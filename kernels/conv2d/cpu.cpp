@@ -153,13 +153,6 @@ std::shared_ptr<const void> packed_weights(Launch& launch, const Conv2dArrays<T>
   });
 }
 
-int64_t images_per_sum(const Conv2dParams& p) {
-  constexpr int64_t kSums = 16, kPixels = 512;
-  const auto up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
-  const int64_t wanted = std::max(up(p.n, kSums), up(kPixels, p.ho * p.wo));
-  return std::max<int64_t>(1, std::min(wanted, up(p.n, 2)));
-}
-
 template <class T>
 void conv2d_cpu(Launch& launch, ConvDirection direction, const Conv2dParams& p,
                 const Conv2dArrays<T>& t) {

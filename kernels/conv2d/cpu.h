@@ -1,9 +1,10 @@
 // CPU kernels of conv2d, conv2d_dx and conv2d_dw.
 //
 // Directly, f32 and bf16 go to oneDNN where it has a kernel for the machine and the shape, unless
-// the image is small and the weights are many. Those, f64 and the rest are our own matrix product:
-// for forward and dx of all images at once, a row for every pixel of the result, gathered tap by
-// tap (after Dukhan 2019, "The indirect convolution algorithm"); for dw of small tiles of columns.
+// the image is small and the weights are many. Those, f64 and the rest are our own matrix product
+// for all images at once: a row for every pixel of the result, gathered tap by tap (after Dukhan
+// 2019, "The indirect convolution algorithm"). The weights' gradient is our own, too, but for few
+// input channels (weights_gradient.h).
 #pragma once
 
 #include <functional>
@@ -38,11 +39,6 @@ enum class ConvDirection : uint8_t { forward, dx, dw };
 template <class T>
 void conv2d_cpu(Launch& launch, ConvDirection direction, const Conv2dParams& p,
                 const Conv2dArrays<T>& t);
-
-/// Images per partial sum of a weight gradient: at most 16 sums, fewer where images are so small
-/// that adding them up would cost more than making them, and at least two where there are two
-/// images.
-int64_t images_per_sum(const Conv2dParams& p);
 
 /// The same through oneDNN (cpu_onednn.cpp). False: not for this shape, machine or build, and
 /// nothing was written.

@@ -116,6 +116,16 @@ Piece make_piece(const Request& request, const Conv2dParams& p, memory::desc& pa
   return piece;
 }
 
+/// Images per partial sum of a weight gradient: at most 16 sums, fewer where images are so small
+/// that adding them up would cost more than making them, and at least two where there are two
+/// images.
+int64_t images_per_sum(const Conv2dParams& p) {
+  constexpr int64_t kSums = 16, kPixels = 512;
+  const auto up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+  const int64_t wanted = std::max(up(p.n, kSums), up(kPixels, p.ho * p.wo));
+  return std::max<int64_t>(1, std::min(wanted, up(p.n, 2)));
+}
+
 /// Part of a convolution that is one of its own.
 struct Part {
   Conv2dParams p;
